@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# The warnings and sanitizers that everything in this tree is built with.
+function(sipc_warnings target)
+  if(MSVC)
+    target_compile_options(${target} PRIVATE /W4)
+  else()
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+    if(SIPC_WERROR)
+      target_compile_options(${target} PRIVATE -Werror)
+    endif()
+  endif()
+  if(SIPC_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${SIPC_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_libraries(${target} PUBLIC -fsanitize=${SIPC_SANITIZE})
+  endif()
+endfunction()

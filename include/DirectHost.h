@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file DirectHost.h
+ * @brief The host for C++17: RAII over simpleipc.h, with no logic of its own.
+ *
+ * No function throws, but for std::bad_alloc of a std::vector or std::string given by the
+ * application.
+ */
+#ifndef SIMPLEIPC_DIRECTHOST_H
+#define SIMPLEIPC_DIRECTHOST_H
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "simpleipc/simpleipc.h"
+
+/** An ordinary request. */
+constexpr uint32_t MSG_ID_NORMAL = SIPC_MESSAGE_NORMAL;
+/** Answered by the guest's library. */
+constexpr uint32_t MSG_ID_HEARTBEAT_REQ = SIPC_MESSAGE_HEARTBEAT_REQUEST;
+/** What a heartbeat is answered with. */
+constexpr uint32_t MSG_ID_HEARTBEAT_RESP = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
+/** Ends the guest's workers. */
+constexpr uint32_t MSG_ID_SHUTDOWN = SIPC_MESSAGE_SHUTDOWN;
+/** The first id that is the application's own. */
+constexpr uint32_t MSG_ID_USER = SIPC_MESSAGE_FIRST_USER;
+
+namespace shm {
+
+/** What became of a request: see sipc_fate. */
+enum class Fate {
+    NotStarted = SIPC_FATE_NOT_STARTED,
+    MaybeExecuted = SIPC_FATE_MAYBE_EXECUTED,
+    Answered = SIPC_FATE_ANSWERED
+};
+
+/** Outcome of an operation. Converts to true when it failed, as std::error_code does. */
+class [[nodiscard]] Error {
+public:
+    /** Success. */
+    Error() = default;
+    /** @param status a status of the C API, made in this thread just now. */
+    explicit Error(sipc_status status) : status_(status) {}
+
+    /** @return true if the operation failed. */
+    explicit operator bool() const { return status_ != SIPC_OK; }
+    /** @return the status, to be compared with SIPC_TIMEOUT and the like. */
+    sipc_status Status() const { return status_; }
+    /** @return its name, as "SIPC_TIMEOUT". */
+    const char *Name() const { return sipc_status_name(status_); }
+    /** @return its message in plain English. */
+    const char *Message() const { return sipc_status_message(status_); }
+    /** @return what was wrong and what to do, as of this thread's last failure. */
+    const char *Text() const { return status_ == SIPC_OK ? "" : sipc_error_text(); }
+    /** @return what became of the request. */
+    shm::Fate Fate() const { return static_cast<shm::Fate>(sipc_status_fate(status_)); }
+    /** Compares with a status. */
+    friend bool operator==(const Error &error, sipc_status status) {
+        return error.status_ == status;
+    }
+    /** Compares with a status. */
+    friend bool operator!=(const Error &error, sipc_status status) {
+        return error.status_ != status;
+    }
+
+private:
+    sipc_status status_ = SIPC_OK;
+};
+
+/** A timeout; Default is the host's own, Forever is none. */
+using Timeout = std::chrono::nanoseconds;
+/** The host's default timeout. */
+constexpr Timeout DefaultTimeout = Timeout::zero();
+/** No timeout. */
+constexpr Timeout Forever = Timeout::max();
+
+namespace detail {
+/** Nanoseconds for the C API; a negative timeout has passed already. */
+inline uint64_t Nanoseconds(Timeout timeout) {
+    if (timeout == Forever) return SIPC_FOREVER;
+    return timeout < Timeout::zero() ? 1 : static_cast<uint64_t>(timeout.count());
+}
+} // namespace detail
+
+/** Bytes that stand in a slot. Valid until the slot's next call or its release. */
+struct Bytes {
+    const uint8_t *data = nullptr; /**< The first byte. */
+    uint32_t size = 0;             /**< How many. */
+};
+
+/**
+ * A slot held by one caller, written and read in place. Move-only; releases the slot when it ends.
+ * Must not outlive its host. One thread at a time.
+ */
+class Slot {
+public:
+    /** No slot. */
+    Slot() = default;
+    /** Takes over a session. @param session may be nullptr. */
+    explicit Slot(sipc_session *session) : session_(session) {}
+    /** Moves the slot; the other holds none. */
+    Slot(Slot &&other) noexcept : session_(std::exchange(other.session_, nullptr)) {}
+    /** Moves the slot; the one held before is released. */
+    Slot &operator=(Slot &&other) noexcept {
+        if (this != &other) {
+            Release();
+            session_ = std::exchange(other.session_, nullptr);
+        }
+        return *this;
+    }
+    Slot(const Slot &) = delete;
+    Slot &operator=(const Slot &) = delete;
+    ~Slot() { Release(); }
+
+    /** @return whether it holds a slot. */
+    explicit operator bool() const { return session_ != nullptr; }
+    /** @return the request buffer, or nullptr: see sipc_session_request(). */
+    uint8_t *Request() { return static_cast<uint8_t *>(sipc_session_request(session_, nullptr)); }
+    /** @return its size in bytes. */
+    uint32_t Capacity() const {
+        uint32_t capacity = 0;
+        sipc_session_request(session_, &capacity);
+        return capacity;
+    }
+    /** @return the slot's index. */
+    uint32_t Index() const { return sipc_session_slot(session_); }
+
+    /** Calls with the first size bytes of Request(); see sipc_session_call(). */
+    Error Call(uint32_t size, uint32_t msgId, Bytes &response, Timeout timeout = DefaultTimeout) {
+        const void *data = nullptr;
+        sipc_status status = sipc_session_call(session_, msgId, size, detail::Nanoseconds(timeout),
+                                               &data, &response.size);
+        response.data = static_cast<const uint8_t *>(data);
+        return Error(status);
+    }
+    /** Waits until an earlier call that was given up has left its handler; see
+     * sipc_session_settle(). */
+    Error Settle(Timeout timeout = DefaultTimeout) {
+        return Error(sipc_session_settle(session_, detail::Nanoseconds(timeout)));
+    }
+    /** Gives the slot back. */
+    void Release() { sipc_session_release(std::exchange(session_, nullptr)); }
+
+private:
+    sipc_session *session_ = nullptr;
+};
+
+/** Options of a host; see sipc_host_options. */
+struct Options : sipc_host_options {
+    Options() : sipc_host_options{} {}
+};
+
+/**
+ * A host. Any number of threads may call at a time.
+ *
+ * Init(), Shutdown() and the destructor must not run beside another use of the same object, but
+ * Shutdown() may run beside calls: it ends them.
+ */
+class DirectHost {
+public:
+    DirectHost() = default;
+    DirectHost(const DirectHost &) = delete;
+    DirectHost &operator=(const DirectHost &) = delete;
+    ~DirectHost() { sipc_host_close(host_); }
+
+    /**
+     * Creates the region.
+     * @param name see sipc_host_create().
+     * @param slots number of slots.
+     * @param dataSize payload bytes of a slot, half for each direction.
+     * @return whether it succeeded; LastError() tells why not.
+     */
+    bool Init(const std::string &name, uint32_t slots, uint32_t dataSize = 1024 * 1024) {
+        return !Create(name, slots, dataSize, Options());
+    }
+
+    /** The same with options. A host that was shut down may be created again. */
+    Error Create(const std::string &name, uint32_t slots, uint32_t dataSize,
+                 const Options &options) {
+        sipc_host *created = nullptr;
+        // A name with a NUL byte inside would be cut off there: an empty one is refused in its
+        // stead.
+        const char *text = name.find('\0') == std::string::npos ? name.c_str() : "";
+        sipc_status status = sipc_host_create(text, slots, dataSize, &options, &created);
+        if (status == SIPC_OK) sipc_host_close(std::exchange(host_, created));
+        return Error(status);
+    }
+
+    /**
+     * Sends a request to any free slot and waits for the response.
+     * @return bytes of the response, or a negative sipc_status. With SIPC_HANDLER_FAILED resp holds
+     * the handler's text.
+     */
+    int Send(const uint8_t *data, uint32_t size, uint32_t msgId, std::vector<uint8_t> &resp) {
+        return Result(Call(SIPC_ANY_SLOT, data, size, msgId, resp), resp);
+    }
+
+    /** The same through a given slot. */
+    int SendToSlot(uint32_t slot, const uint8_t *data, uint32_t size, uint32_t msgId,
+                   std::vector<uint8_t> &resp) {
+        if (slot == SIPC_ANY_SLOT) slot--; // which does not exist either
+        return Result(Call(slot, data, size, msgId, resp), resp);
+    }
+
+    /** The same with a timeout and a typed error; slot may be SIPC_ANY_SLOT. */
+    Error Call(uint32_t slot, const uint8_t *data, uint32_t size, uint32_t msgId,
+               std::vector<uint8_t> &resp, Timeout timeout = DefaultTimeout) {
+        resp.clear();
+        sipc_call call{};
+        call.message_id = msgId;
+        call.request = data;
+        call.request_size = size;
+        call.timeout_ns = detail::Nanoseconds(timeout);
+        call.reserve = Reserve;
+        call.reserve_context = &resp;
+        return Error(slot == SIPC_ANY_SLOT ? sipc_host_call(host_, &call)
+                                           : sipc_host_call_slot(host_, slot, &call));
+    }
+
+    /** Acquires a slot to write and read in place; see sipc_host_acquire(). */
+    Error Acquire(Slot &slot, uint32_t index = SIPC_ANY_SLOT, Timeout timeout = DefaultTimeout) {
+        sipc_session *session = nullptr;
+        sipc_status status =
+            sipc_host_acquire(host_, index, detail::Nanoseconds(timeout), &session);
+        slot = Slot(session);
+        return Error(status);
+    }
+
+    /** @return what was wrong in this thread's last failure, and what to do. */
+    static const char *LastError() { return sipc_error_text(); }
+
+    /** Closes the region; calls in flight end. Later calls fail with SIPC_CLOSED. */
+    void Shutdown() {
+        if (host_) sipc_host_shutdown(host_);
+    }
+
+    /** @return the handle of the C API; nullptr before Init(). Owned by this object. */
+    sipc_host *Handle() const { return host_; }
+
+private:
+    // Makes room for the response. Exceptions must not pass through the C library.
+    static void *Reserve(void *context, uint32_t size) noexcept {
+        auto *resp = static_cast<std::vector<uint8_t> *>(context);
+        try {
+            resp->resize(size);
+        } catch (...) {
+            return nullptr;
+        }
+        return resp->data();
+    }
+
+    static int Result(const Error &error, const std::vector<uint8_t> &resp) {
+        return error ? static_cast<int>(error.Status()) : static_cast<int>(resp.size());
+    }
+
+    sipc_host *host_ = nullptr;
+};
+
+} // namespace shm
+
+#endif

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file simpleipc.h
+ * @brief Calls into another process over shared memory.
+ *
+ * A host creates a region with a fixed pool of slots and calls; a guest attaches to the region and
+ * answers. One exchange occupies one slot from the request to the response: there is no queue.
+ * The wire protocol is docs/spec/protocol.md.
+ *
+ * Conventions of every function here:
+ * - Times are nanoseconds of a monotonic clock. Sizes are bytes.
+ * - A function that fails has done nothing but what its status says, and has left a text for the
+ *   calling thread in sipc_error_text(): what was wrong, with which value, and what to do.
+ * - A handle belongs to the process that made it. A child made by fork() must not use it.
+ * - Strings are UTF-8 and end with a NUL byte.
+ */
+#ifndef SIMPLEIPC_SIMPLEIPC_H
+#define SIMPLEIPC_SIMPLEIPC_H
+
+#include <stdint.h>
+
+#ifndef SIPC_API
+#if defined(__GNUC__)
+/** Marks what the shared library exports; a build may define it otherwise. */
+#define SIPC_API __attribute__((visibility("default")))
+#else
+#define SIPC_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @name Version of the library @{ */
+#define SIPC_VERSION_MAJOR 0
+#define SIPC_VERSION_MINOR 1
+#define SIPC_VERSION_PATCH 0
+/** @} */
+
+/**
+ * The table of all statuses: X(name, value, fate of the request, message).
+ * The fates are explained at sipc_fate.
+ */
+#define SIPC_STATUS_TABLE(X)                                                                       \
+    X(OK, 0, ANSWERED, "success")                                                                  \
+    X(INVALID_ARGUMENT, -1, NOT_STARTED, "an argument is invalid")                                 \
+    X(BAD_NAME, -2, NOT_STARTED, "the region's name is invalid")                                   \
+    X(OUT_OF_MEMORY, -3, NOT_STARTED, "out of memory")                                             \
+    X(SYSTEM, -4, NOT_STARTED, "a system call failed")                                             \
+    X(NO_SPACE, -5, NOT_STARTED, "not enough shared memory for the region")                        \
+    X(EXISTS, -6, NOT_STARTED, "a host of this name is alive")                                     \
+    X(NO_HOST, -7, NOT_STARTED, "there is no host of this name")                                   \
+    X(NOT_A_REGION, -8, NOT_STARTED, "the object of this name is not a SimpleIPC region")          \
+    X(VERSION_MISMATCH, -9, NOT_STARTED, "the region's protocol version is not supported")         \
+    X(BAD_GEOMETRY, -10, NOT_STARTED, "the region's geometry is invalid")                          \
+    X(BACKEND_UNSUPPORTED, -11, NOT_STARTED, "the event backend is not supported here")            \
+    X(FORBIDDEN, -12, NOT_STARTED, "the region belongs to another user")                           \
+    X(NO_SLOT, -13, NOT_STARTED, "no slot is left to serve")                                       \
+    X(BUSY, -14, NOT_STARTED, "the object is in use")                                              \
+    X(ALL_SLOTS_BUSY, -15, NOT_STARTED, "no slot became free before the deadline")                 \
+    X(CLOSED, -16, NOT_STARTED, "closed before the request was started")                           \
+    X(CLOSED_MAYBE_EXECUTED, -17, MAYBE_EXECUTED, "closed; the request may have been executed")    \
+    X(TIMEOUT, -18, NOT_STARTED, "the deadline passed before the request was started")             \
+    X(TIMEOUT_MAYBE_EXECUTED, -19, MAYBE_EXECUTED,                                                 \
+      "the deadline passed; the request may have been executed")                                   \
+    X(PEER_DIED, -20, NOT_STARTED, "the peer process is gone; the request was not started")        \
+    X(PEER_DIED_MAYBE_EXECUTED, -21, MAYBE_EXECUTED,                                               \
+      "the peer process is gone; the request may have been executed")                              \
+    X(REQUEST_TOO_LARGE, -22, NOT_STARTED, "the request is larger than its buffer")                \
+    X(RESPONSE_TOO_LARGE, -23, ANSWERED, "the response is larger than the slot's buffer")          \
+    X(BUFFER_TOO_SMALL, -24, ANSWERED, "the response is larger than the buffer given for it")      \
+    X(BAD_MESSAGE_ID, -25, NOT_STARTED, "the message id is reserved")                              \
+    X(UNKNOWN_MESSAGE, -26, NOT_STARTED, "the guest does not handle this message id")              \
+    X(HANDLER_FAILED, -27, ANSWERED, "the guest's handler reported an error")                      \
+    X(PROTOCOL_VIOLATED, -28, MAYBE_EXECUTED, "the peer broke the protocol")                       \
+    X(RESPONSE_LOST, -29, ANSWERED, "the response came, but there was no memory to take it")
+
+/** Outcome of a function: SIPC_OK is 0, every error is negative. */
+typedef enum sipc_status {
+#define SIPC_STATUS_ENUM(name, value, fate, message) SIPC_##name = (value),
+    SIPC_STATUS_TABLE(SIPC_STATUS_ENUM)
+#undef SIPC_STATUS_ENUM
+} sipc_status;
+
+/** What became of a request (spec 4.1). */
+typedef enum sipc_fate {
+    SIPC_FATE_NOT_STARTED = 0,    /**< No handler saw it, and none will. It may be sent again. */
+    SIPC_FATE_MAYBE_EXECUTED = 1, /**< A handler began it; whether it ended is unknown. */
+    SIPC_FATE_ANSWERED = 2        /**< The guest answered, with a response or with an error. */
+} sipc_fate;
+
+/** The fate that a status of a call tells. @param status any status. @return its fate. */
+SIPC_API sipc_fate sipc_status_fate(sipc_status status);
+/** @param status any status. @return its name, as "SIPC_TIMEOUT"; never NULL. */
+SIPC_API const char *sipc_status_name(sipc_status status);
+/** @param status any status. @return its message in plain English; never NULL. */
+SIPC_API const char *sipc_status_message(sipc_status status);
+/**
+ * The text of the last failure in the calling thread: what was wrong, with which value, what to do.
+ * @return the text; valid until the next failure in this thread; empty before the first.
+ */
+SIPC_API const char *sipc_error_text(void);
+/** @return the library's version, as "0.1.0". */
+SIPC_API const char *sipc_version(void);
+
+/** @name Message ids (spec 5) @{ */
+#define SIPC_MESSAGE_NORMAL 0u /**< An ordinary request. */
+#define SIPC_MESSAGE_HEARTBEAT_REQUEST                                                             \
+    1u /**< Answered by the guest's library, not by the handler. */
+#define SIPC_MESSAGE_HEARTBEAT_RESPONSE 2u /**< A response only. */
+#define SIPC_MESSAGE_SHUTDOWN 3u           /**< Ends the workers of the guest that receives it. */
+#define SIPC_MESSAGE_FIRST_USER 128u       /**< This and all above are the application's. */
+/** @} */
+
+/** As a timeout: the host's default, see sipc_host_options. */
+#define SIPC_DEFAULT_TIMEOUT UINT64_C(0)
+/** As a timeout: none. */
+#define SIPC_FOREVER UINT64_MAX
+/** As a slot: any free one. */
+#define SIPC_ANY_SLOT UINT32_MAX
+
+/** How two sides wake each other. The host chooses; the region's header says it. */
+typedef enum sipc_backend {
+    SIPC_BACKEND_DEFAULT = 0,      /**< The system's best: futex on Linux. */
+    SIPC_BACKEND_FUTEX = 1,        /**< Linux futex on the region's own words. */
+    SIPC_BACKEND_SEMAPHORE = 2,    /**< POSIX named semaphores, two per slot. */
+    SIPC_BACKEND_WINDOWS_EVENT = 3 /**< Windows auto-reset events, two per slot. */
+} sipc_backend;
+
+/** How long a waiting side spins and yields before it sleeps. */
+typedef enum sipc_wait_preset {
+    SIPC_WAIT_BALANCED = 0, /**< Steady also with more threads than cores. */
+    SIPC_WAIT_LATENCY = 1,  /**< Spins long: for a core of its own on each side. */
+    SIPC_WAIT_POWER = 2,    /**< Sleeps soon. */
+    SIPC_WAIT_CUSTOM = 3    /**< The numbers beside it. */
+} sipc_wait_preset;
+
+/** A wait policy. The spin budget adapts between its two limits to what the last waits cost. */
+typedef struct sipc_wait_policy {
+    sipc_wait_preset
+        preset;        /**< With SIPC_WAIT_CUSTOM the fields below count, else they are ignored. */
+    uint32_t spin_min; /**< Polls at the least; 0 to 1,000,000. */
+    uint32_t spin_max; /**< Polls at the most; spin_min to 1,000,000. */
+    uint32_t yields;   /**< Turns given to other threads before sleeping; 0 to 1,000,000. */
+} sipc_wait_policy;
+
+/** Options of a host. Zero all of it, then set what differs: 0 is each field's default. */
+typedef struct sipc_host_options {
+    uint32_t struct_size;       /**< 0, or sizeof(sipc_host_options) as the caller knows it. */
+    sipc_backend backend;       /**< Event backend. */
+    uint32_t request_capacity;  /**< Payload bytes of a request; 0: half of data_size. */
+    uint32_t response_capacity; /**< Payload bytes of a response; 0: half of data_size. */
+    uint32_t mode; /**< Permission bits of the region; 0: 0600. The umask has no part in it. */
+    sipc_wait_policy wait; /**< How callers wait. */
+    uint64_t timeout_ns;   /**< Default timeout of a call; 0: 10 s. */
+} sipc_host_options;
+
+/** Options of a guest. Zero all of it, then set what differs: 0 is each field's default. */
+typedef struct sipc_guest_options {
+    uint32_t struct_size; /**< 0, or sizeof(sipc_guest_options) as the caller knows it. */
+    uint32_t workers; /**< Slots to serve, one worker each; 0: every slot that is not served yet. */
+    uint32_t any_owner;         /**< 1: accept a region that belongs to another user. */
+    sipc_wait_policy wait;      /**< How workers wait. */
+    uint64_t attach_timeout_ns; /**< How long to wait for the host; 0: 10 s. */
+} sipc_guest_options;
+
+/** A host: a region and the right to call through its slots. */
+typedef struct sipc_host sipc_host;
+/** A slot held by one caller. */
+typedef struct sipc_session sipc_session;
+/** A guest: an attachment to a region and the slots that it serves. */
+typedef struct sipc_guest sipc_guest;
+
+/**
+ * Makes room for a response whose size is known only now.
+ * @param context as in sipc_call. @param size bytes of the response, not 0.
+ * @return where to copy it; NULL if there is no memory. Must not call the library.
+ */
+typedef void *(*sipc_reserve)(void *context, uint32_t size);
+
+/** One call with copied payloads. Zero it, then set what is needed. */
+typedef struct sipc_call {
+    uint32_t message_id;   /**< SIPC_MESSAGE_NORMAL, HEARTBEAT_REQUEST, SHUTDOWN, or a user's. */
+    uint32_t request_size; /**< Bytes at request. */
+    const void *request;   /**< May be NULL if request_size is 0. Not kept. */
+    void *response; /**< Where the response is copied; may be NULL if response_capacity is 0. */
+    uint32_t response_capacity; /**< Bytes at response. */
+    uint32_t
+        response_size; /**< Out: bytes of the response; with SIPC_BUFFER_TOO_SMALL those needed. */
+    uint64_t timeout_ns;          /**< From now; SIPC_DEFAULT_TIMEOUT or SIPC_FOREVER. */
+    sipc_reserve reserve;         /**< Not NULL: asked for room instead of using response. */
+    void *reserve_context;        /**< Handed to it. */
+    uint32_t response_message_id; /**< Out: the response's message id. */
+} sipc_call;
+
+/**
+ * Creates a region and becomes its host.
+ *
+ * A region of the same name whose host is gone is replaced. All memory is allocated here.
+ * @param name 1 to 128 bytes out of A-Z a-z 0-9 . _ - that do not begin with a dot.
+ * @param slots 1 to 65,535.
+ * @param data_size payload bytes of a slot, half for each direction; at least 2 unless the options
+ *        give both capacities.
+ * @param options NULL for the defaults.
+ * @param host receives the handle; the caller owns it and ends it with sipc_host_close(). NULL on
+ * failure.
+ * @return SIPC_OK; SIPC_INVALID_ARGUMENT, SIPC_BAD_NAME, SIPC_EXISTS, SIPC_NO_SPACE,
+ *         SIPC_BACKEND_UNSUPPORTED, SIPC_OUT_OF_MEMORY, SIPC_SYSTEM.
+ * Threads: any. Spec 2 and 9.
+ */
+SIPC_API sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_size,
+                                      const sipc_host_options *options, sipc_host **host);
+
+/**
+ * Calls through any free slot and waits for the response. Waits for a slot if all are busy.
+ * @param host a host.
+ * @param call the call; request and response are copied.
+ * @return SIPC_OK, or a status whose sipc_status_fate() tells what became of the request:
+ *         SIPC_INVALID_ARGUMENT, SIPC_REQUEST_TOO_LARGE, SIPC_BAD_MESSAGE_ID, SIPC_ALL_SLOTS_BUSY,
+ *         SIPC_CLOSED, SIPC_CLOSED_MAYBE_EXECUTED, SIPC_TIMEOUT, SIPC_TIMEOUT_MAYBE_EXECUTED,
+ *         SIPC_PEER_DIED, SIPC_PEER_DIED_MAYBE_EXECUTED, SIPC_RESPONSE_TOO_LARGE,
+ * SIPC_BUFFER_TOO_SMALL, SIPC_UNKNOWN_MESSAGE, SIPC_HANDLER_FAILED (the response then holds the
+ * handler's text), SIPC_PROTOCOL_VIOLATED. Threads: any number at a time. Spec 4.
+ */
+SIPC_API sipc_status sipc_host_call(sipc_host *host, sipc_call *call);
+
+/**
+ * The same through a given slot: waits for that one if it is busy.
+ * @param host a host. @param slot 0 to slots - 1. @param call the call.
+ * @return as sipc_host_call(); SIPC_INVALID_ARGUMENT for a slot that does not exist.
+ */
+SIPC_API sipc_status sipc_host_call_slot(sipc_host *host, uint32_t slot, sipc_call *call);
+
+/**
+ * Acquires a slot, for one call in place or for good.
+ * @param host a host.
+ * @param slot a slot, or SIPC_ANY_SLOT.
+ * @param timeout_ns how long to wait for it.
+ * @param session receives the handle; the caller owns it until sipc_session_release(). NULL on
+ * failure.
+ * @return SIPC_OK, SIPC_INVALID_ARGUMENT, SIPC_ALL_SLOTS_BUSY, SIPC_CLOSED.
+ * Threads: any number at a time; the session belongs to one thread at a time.
+ */
+SIPC_API sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_ns,
+                                       sipc_session **session);
+
+/**
+ * The session's request buffer, to be written in place.
+ * @param session a session that is not in a call.
+ * @param capacity receives the buffer's size; may be NULL.
+ * @return the buffer, 64-byte aligned; valid until the session is released. NULL while an earlier
+ *         request of this slot may still be in its handler: sipc_session_call() would wait for it.
+ */
+SIPC_API void *sipc_session_request(sipc_session *session, uint32_t *capacity);
+
+/**
+ * Calls with the request that stands in the session's request buffer.
+ * @param session a session.
+ * @param message_id as in sipc_call.
+ * @param request_size bytes of the request.
+ * @param timeout_ns from now; SIPC_DEFAULT_TIMEOUT or SIPC_FOREVER.
+ * @param response receives the response in place, valid until the next call or release; may be
+ * NULL.
+ * @param response_size receives its size; may be NULL.
+ * @return as sipc_host_call(). After a call that may still be in its handler the next one fails
+ * with SIPC_TIMEOUT unless the handler has ended, since its request buffer is not free to be
+ * written.
+ */
+SIPC_API sipc_status sipc_session_call(sipc_session *session, uint32_t message_id,
+                                       uint32_t request_size, uint64_t timeout_ns,
+                                       const void **response, uint32_t *response_size);
+
+/**
+ * Waits until the session's slot is usable: until a handler that an earlier call gave up has ended.
+ * @param session a session. @param timeout_ns from now.
+ * @return SIPC_OK; SIPC_TIMEOUT; SIPC_CLOSED.
+ */
+SIPC_API sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout_ns);
+
+/** @param session a session. @return the index of its slot. */
+SIPC_API uint32_t sipc_session_slot(const sipc_session *session);
+
+/** Gives the slot back. @param session a session, no longer valid afterwards; NULL does nothing. */
+SIPC_API void sipc_session_release(sipc_session *session);
+
+/** @param host a host. @return the number of its slots. */
+SIPC_API uint32_t sipc_host_slots(const sipc_host *host);
+/** @param host a host. @return payload bytes of a request. */
+SIPC_API uint32_t sipc_host_request_capacity(const sipc_host *host);
+/** @param host a host. @return payload bytes of a response. */
+SIPC_API uint32_t sipc_host_response_capacity(const sipc_host *host);
+
+/**
+ * Closes the region: its name is free again, guests end, calls in flight end with SIPC_CLOSED or
+ * SIPC_CLOSED_MAYBE_EXECUTED, later ones with SIPC_CLOSED. The handle stays valid. Twice does no
+ * harm.
+ * @param host a host.
+ * Threads: any, also while others call.
+ */
+SIPC_API void sipc_host_shutdown(sipc_host *host);
+
+/**
+ * Shuts down and frees the handle.
+ * @param host a host; NULL does nothing. No other thread may use it or one of its sessions from
+ * here on.
+ */
+SIPC_API void sipc_host_close(sipc_host *host);
+
+/** What a handler receives. */
+typedef struct sipc_request {
+    const void *data;      /**< The payload, in shared memory; valid until the handler returns. */
+    uint32_t size;         /**< Bytes at data. */
+    uint32_t message_id;   /**< SIPC_MESSAGE_NORMAL or a user's. */
+    uint64_t transport_id; /**< Unique for the region's lifetime. */
+    uint64_t deadline_ns;  /**< When the caller gives up; 0: not said. */
+    uint32_t slot;         /**< The slot that it came through. */
+} sipc_request;
+
+/** Where a handler writes its answer. */
+typedef struct sipc_response {
+    void *data;        /**< The response buffer, in shared memory. */
+    uint32_t capacity; /**< Bytes at data. */
+    uint32_t size;     /**< Out: bytes written; more than capacity is SIPC_RESPONSE_TOO_LARGE at the
+                          caller. */
+} sipc_response;
+
+/**
+ * Answers one request.
+ * @param context as given to sipc_guest_start() or sipc_guest_poll().
+ * @param request the request. A hostile host may change its payload meanwhile: copy what is decided
+ * on twice.
+ * @param response the response, size 0 at first.
+ * @return SIPC_OK; SIPC_UNKNOWN_MESSAGE for a message id that it does not know; any other status is
+ *         SIPC_HANDLER_FAILED at the caller, with the response as its text.
+ * Threads: one call per worker at a time.
+ */
+typedef sipc_status (*sipc_handler)(void *context, const sipc_request *request,
+                                    sipc_response *response);
+
+/**
+ * Attaches to a region, waiting for its host until the deadline, and claims the slots to serve.
+ * @param name as in sipc_host_create().
+ * @param options NULL for the defaults.
+ * @param guest receives the handle; the caller owns it and ends it with sipc_guest_detach(). NULL
+ * on failure.
+ * @return SIPC_OK; SIPC_BAD_NAME, SIPC_INVALID_ARGUMENT, SIPC_NO_HOST, SIPC_NOT_A_REGION,
+ *         SIPC_VERSION_MISMATCH, SIPC_BAD_GEOMETRY, SIPC_BACKEND_UNSUPPORTED, SIPC_FORBIDDEN,
+ *         SIPC_NO_SLOT, SIPC_OUT_OF_MEMORY, SIPC_SYSTEM.
+ * Threads: any. Spec 8 and 9.
+ */
+SIPC_API sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *options,
+                                       sipc_guest **guest);
+
+/**
+ * Starts one worker thread for each claimed slot.
+ * @param guest a guest. @param handler answers requests. @param context is handed to it.
+ * @return SIPC_OK; SIPC_BUSY if it was started already; SIPC_CLOSED if it was stopped; SIPC_SYSTEM.
+ */
+SIPC_API sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *context);
+
+/**
+ * Waits until every worker has ended: by sipc_guest_stop(), by a SHUTDOWN message or with the host.
+ * @param guest a guest that was started. Not to be called from a handler.
+ * @return SIPC_OK; SIPC_BUSY from inside a handler; SIPC_INVALID_ARGUMENT if it was never started.
+ */
+SIPC_API sipc_status sipc_guest_wait(sipc_guest *guest);
+
+/**
+ * Answers what stands ready in the claimed slots, once, without waiting: for an application's own
+ * loop.
+ * @param guest a guest that was not started. @param handler answers requests. @param context is
+ * handed to it.
+ * @param served receives the number of requests answered; may be NULL.
+ * @return SIPC_OK; SIPC_CLOSED when the host has closed every slot or the guest was stopped;
+ * SIPC_BUSY if it was started. Threads: one at a time.
+ */
+SIPC_API sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *context,
+                                     uint32_t *served);
+
+/**
+ * Tells all workers to end; those in a handler end after it. Returns at once; twice does no harm.
+ * @param guest a guest. Threads: any, also from a handler.
+ */
+SIPC_API void sipc_guest_stop(sipc_guest *guest);
+
+/** @param guest a guest. @return the number of slots that it claimed. */
+SIPC_API uint32_t sipc_guest_slots(const sipc_guest *guest);
+
+/**
+ * Stops, waits for the workers, gives the slots back and frees the handle.
+ * @param guest a guest; NULL does nothing.
+ * @return SIPC_OK; SIPC_BUSY from inside one of its handlers, and then nothing was done.
+ */
+SIPC_API sipc_status sipc_guest_detach(sipc_guest *guest);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

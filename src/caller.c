@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "internal/caller.h"
+
+#include "internal/copy.h"
+#include "internal/errors.h"
+
+enum place { NOWHERE, IN_TURN_LINE, IN_RESPONDER_LINE };
+
+// Where the response of the current generation stands (spec 3). Acquire. Only the caller of a tiny
+// request looks at the turn line: the others would take it from the responder, which is reading it.
+SIPC_ALWAYS_INLINE enum place find_response(const struct sipc_slot *slot, bool tiny,
+                                            uint32_t response) {
+    if (tiny && sipc_load_acquire(&slot->turn->tiny_state) == response) return IN_TURN_LINE;
+    uint32_t state = sipc_load_acquire(&slot->responder->state);
+    return sipc_state_unattended(state) == response ? IN_RESPONDER_LINE : NOWHERE;
+}
+
+static uint32_t awaited(const struct sipc_caller *caller) {
+    return sipc_state(caller->generation, SIPC_CODE_RESPONSE);
+}
+
+static bool answered(const void *role) {
+    const struct sipc_caller *caller = role;
+    return find_response(caller->slot, caller->tiny, awaited(caller)) != NOWHERE;
+}
+
+// After a state was published by an exchange with barrier: the responder says whether it sleeps.
+static inline void wake_responder(const struct sipc_slot *slot) {
+    if (sipc_load_relaxed(&slot->responder->waiting) != 0)
+        slot->wakes_responder.backend->wake(slot->wakes_responder.handle,
+                                            &slot->turn->caller_state);
+}
+
+void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
+                      const sipc_wait_policy *policy, const sipc_word *interrupt) {
+    *caller = (struct sipc_caller){.slot = slot};
+    sipc_waiter_init(&caller->waiter, policy, &slot->responder->state,
+                     &slot->responder->caller_waiting, interrupt, slot->wakes_caller);
+}
+
+sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message_id,
+                              uint32_t request_size) {
+    if (request_size > caller->slot->request_capacity)
+        return sipc_fail(
+            SIPC_REQUEST_TOO_LARGE,
+            "the request has %u bytes, a slot takes %u; send less or create larger slots",
+            request_size, caller->slot->request_capacity);
+    if (message_id < SIPC_MESSAGE_FIRST_USER && message_id != SIPC_MESSAGE_NORMAL &&
+        message_id != SIPC_MESSAGE_HEARTBEAT_REQUEST && message_id != SIPC_MESSAGE_SHUTDOWN)
+        return sipc_fail(SIPC_BAD_MESSAGE_ID,
+                         "the message id %u is reserved; use 0, 1, 3 or 128 and above", message_id);
+    return SIPC_OK;
+}
+
+bool sipc_caller_usable(struct sipc_caller *caller) {
+    if (caller->abandoned && answered(caller)) caller->abandoned = false;
+    return !caller->abandoned;
+}
+
+SIPC_ALWAYS_INLINE enum sipc_wait_result await_response(struct sipc_caller *caller, bool tiny,
+                                                        struct sipc_deadline *deadline,
+                                                        enum place *place) {
+    const struct sipc_slot *slot = caller->slot;
+    const uint32_t response = awaited(caller);
+    for (uint32_t polls = caller->waiter.spin; polls > 0; polls--) {
+        *place = find_response(slot, tiny, response);
+        if (*place != NOWHERE) {
+            sipc_spin_paid(&caller->waiter);
+            return SIPC_WAIT_READY;
+        }
+        sipc_pause();
+    }
+    enum sipc_wait_result result = sipc_wait_slow(&caller->waiter, answered, caller, deadline);
+    *place = find_response(slot, tiny, response);
+    return result;
+}
+
+enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller,
+                                         struct sipc_deadline *deadline) {
+    if (sipc_caller_usable(caller)) return SIPC_WAIT_READY;
+    enum place place;
+    enum sipc_wait_result result = await_response(caller, caller->tiny, deadline, &place);
+    if (result == SIPC_WAIT_READY) caller->abandoned = false;
+    return result;
+}
+
+// The payload first, then the fields, then the word: the line is complete when the peer asks for
+// it.
+SIPC_ALWAYS_INLINE void publish(struct sipc_caller *caller, bool tiny, uint32_t message_id,
+                                const void *payload, uint32_t size) {
+    const struct sipc_slot *slot = caller->slot;
+    struct sipc_turn_line *line = slot->turn;
+    if (tiny)
+        sipc_copy_small(line->tiny_payload, payload, size);
+    else if (payload != slot->request)
+        sipc_copy(slot->request, payload, size);
+    caller->generation++;
+    caller->requests++;
+    caller->tiny = tiny;
+    caller->transport_id = (slot->index + 1ull) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
+                           (caller->requests & 0xFFFFFFFFFFFFull);
+    line->transport_id = caller->transport_id;
+    line->size = size;
+    line->message_id = message_id;
+    line->status = 0;
+    line->flags = 0;
+    uint32_t code = tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST;
+    // Release: the request is complete before its state. Barrier: then look whether the responder
+    // sleeps.
+    sipc_exchange_barrier(&line->caller_state, sipc_state(caller->generation, code));
+    wake_responder(slot);
+}
+
+static sipc_status answer_status(const struct sipc_caller *caller, uint32_t status) {
+    switch (status) {
+    case SIPC_ANSWER_OK:
+        return SIPC_OK;
+    case SIPC_ANSWER_HANDLER_FAILED:
+        return sipc_fail(SIPC_HANDLER_FAILED,
+                         "the guest's handler reported an error; the response holds its text");
+    case SIPC_ANSWER_RESPONSE_TOO_LARGE:
+        return sipc_fail(
+            SIPC_RESPONSE_TOO_LARGE,
+            "the handler's response is larger than the slot's %u bytes; create larger slots",
+            caller->slot->response_capacity);
+    case SIPC_ANSWER_UNKNOWN_MESSAGE:
+        return sipc_fail(SIPC_UNKNOWN_MESSAGE, "the guest does not handle this message id");
+    case SIPC_ANSWER_NOT_EXECUTED:
+        return sipc_fail(SIPC_TIMEOUT, "the guest left the request alone, which had been given up");
+    case SIPC_ANSWER_RESPONDER_DIED:
+        return sipc_fail(SIPC_PEER_DIED_MAYBE_EXECUTED,
+                         "the guest died while it handled the request");
+    case SIPC_ANSWER_BAD_REQUEST:
+        return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the guest found the request broken");
+    default:
+        return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response carries the unknown status %u",
+                         status);
+    }
+}
+
+// The response's fields, read once.
+struct response_fields {
+    uint64_t transport_id;
+    uint32_t size;
+    uint32_t message_id;
+    uint32_t status;
+};
+
+static sipc_status broken_answer(const struct sipc_caller *caller,
+                                 const struct response_fields *fields, uint32_t capacity) {
+    if (fields->transport_id != caller->transport_id)
+        return sipc_fail(
+            SIPC_PROTOCOL_VIOLATED, "the response is for the request 0x%llx, not for 0x%llx",
+            (unsigned long long)fields->transport_id, (unsigned long long)caller->transport_id);
+    return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response claims %u bytes of a buffer of %u bytes",
+                     fields->size, capacity);
+}
+
+// Checks the copies (spec 8); nothing is believed before.
+SIPC_ALWAYS_INLINE sipc_status check_answer(const struct sipc_caller *caller,
+                                            const struct response_fields *fields,
+                                            const uint8_t *data, uint32_t capacity,
+                                            struct sipc_answer *answer) {
+    if (fields->transport_id != caller->transport_id || fields->size > capacity)
+        return broken_answer(caller, fields, capacity);
+    answer->data = data;
+    answer->size = fields->size;
+    answer->message_id = fields->message_id;
+    return fields->status == SIPC_ANSWER_OK ? SIPC_OK : answer_status(caller, fields->status);
+}
+
+// Two paths for two places, so that no address depends on what the peer wrote.
+static sipc_status take_answer(const struct sipc_caller *caller, enum place place,
+                               struct sipc_answer *answer) {
+    const struct sipc_slot *slot = caller->slot;
+    if (place == IN_TURN_LINE) {
+        const volatile struct sipc_turn_line *line = slot->turn;
+        struct response_fields fields = {~line->transport_id, line->size, line->message_id,
+                                         line->status};
+        const uint8_t *data = slot->turn->tiny_payload;
+        SIPC_KEEP_BRANCH(data);
+        return check_answer(caller, &fields, data, SIPC_TINY_CAPACITY, answer);
+    }
+    const volatile struct sipc_responder_line *line = slot->responder;
+    struct response_fields fields = {line->transport_id, line->size, line->message_id,
+                                     line->status};
+    return check_answer(caller, &fields, slot->response, slot->response_capacity, answer);
+}
+
+// Gives up. Returns where the response stands if it came after all; else abandoned tells the fate.
+static enum place cancel(struct sipc_caller *caller) {
+    const struct sipc_slot *slot = caller->slot;
+    // Barrier: either we see the started mark, or the responder sees the cancellation (spec 4.2).
+    sipc_exchange_barrier(&slot->turn->caller_state,
+                          sipc_state(caller->generation, SIPC_CODE_CANCELLED));
+    enum place place = find_response(slot, caller->tiny, awaited(caller));
+    if (place == NOWHERE)
+        caller->abandoned =
+            sipc_load_acquire(&slot->owner->started) == sipc_state(caller->generation, 0);
+    return place;
+}
+
+static sipc_status gave_up(const struct sipc_caller *caller, enum sipc_wait_result why) {
+    const char *fate = caller->abandoned ? "maybe executed" : "not started";
+    if (why == SIPC_WAIT_INTERRUPTED)
+        return sipc_fail(caller->abandoned ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
+                         "the host was shut down during the call; the request was %s", fate);
+    return sipc_fail(caller->abandoned ? SIPC_TIMEOUT_MAYBE_EXECUTED : SIPC_TIMEOUT,
+                     "no response in slot %u before the deadline; the request was %s",
+                     caller->slot->index, fate);
+}
+
+SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, uint32_t message_id,
+                                        const void *payload, uint32_t size,
+                                        struct sipc_deadline *deadline,
+                                        struct sipc_answer *answer) {
+    enum place place;
+    publish(caller, tiny, message_id, payload, size);
+    enum sipc_wait_result result = await_response(caller, tiny, deadline, &place);
+    if (result != SIPC_WAIT_READY) place = cancel(caller);
+    return place == NOWHERE ? gave_up(caller, result) : take_answer(caller, place, answer);
+}
+
+sipc_status sipc_caller_exchange(struct sipc_caller *caller, uint32_t message_id,
+                                 const void *payload, uint32_t size, struct sipc_deadline *deadline,
+                                 struct sipc_answer *answer) {
+    return size <= SIPC_TINY_CAPACITY
+               ? exchange(caller, true, message_id, payload, size, deadline, answer)
+               : exchange(caller, false, message_id, payload, size, deadline, answer);
+}
+
+void sipc_caller_close(struct sipc_caller *caller) {
+    const struct sipc_slot *slot = caller->slot;
+    sipc_exchange_barrier(&slot->turn->caller_state,
+                          sipc_state(caller->generation, SIPC_CODE_CLOSED));
+    wake_responder(slot);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host: the public calls, each from "which slot" to the caller's role of that slot.
+#include <stdlib.h>
+
+#include "internal/copy.h"
+#include "internal/errors.h"
+#include "internal/pool.h"
+
+#define DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
+#define DEFAULT_MODE 0600u
+
+struct sipc_host {
+    struct sipc_region region;
+    struct sipc_pool pool;
+    void *pool_memory;
+    uint64_t timeout_ns;
+    sipc_word shut_down; // 0; 1: somebody shuts down; 2: done
+};
+
+// ---- Life ---------------------------------------------------------------------------------------
+
+static sipc_status check_options(uint32_t data_size, sipc_host_options *options) {
+    if (options->struct_size && options->struct_size < sizeof *options)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "struct_size is %u; set it to sizeof(sipc_host_options)",
+                         options->struct_size);
+    if (options->mode & ~0777u)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the mode 0%o has bits beyond 0777", options->mode);
+    if (!options->request_capacity) options->request_capacity = data_size / 2;
+    if (!options->response_capacity) options->response_capacity = data_size / 2;
+    if (!options->mode) options->mode = DEFAULT_MODE;
+    if (!options->timeout_ns) options->timeout_ns = DEFAULT_TIMEOUT_NS;
+    return sipc_wait_policy_check(&options->wait);
+}
+
+static sipc_status make_pool(struct sipc_host *host, const sipc_wait_policy *policy) {
+    uint32_t count = host->region.geometry.host_slots;
+    host->pool_memory = calloc(count + 1, SIPC_SESSION_STRIDE);
+    if (!host->pool_memory) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u slots", count);
+    uintptr_t aligned = ((uintptr_t)host->pool_memory + 127) / 128 * 128;
+    host->pool.sessions = (uint8_t *)host->pool_memory + (aligned - (uintptr_t)host->pool_memory);
+    host->pool.count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct sipc_session *session = sipc_pool_session(&host->pool, i);
+        session->host = host;
+        sipc_caller_init(&session->caller, &host->region.slots[i], policy, &session->interrupt);
+    }
+    return SIPC_OK;
+}
+
+sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_size,
+                             const sipc_host_options *given, sipc_host **host) {
+    if (!host)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; pass where to put the handle");
+    *host = NULL;
+    sipc_host_options options = given ? *given : (sipc_host_options){0};
+    sipc_status status = check_options(data_size, &options);
+    if (status) return status;
+    struct sipc_geometry geometry;
+    status = sipc_geometry_make(slots, 0, options.request_capacity, options.response_capacity,
+                                &geometry);
+    if (status) return status;
+    struct sipc_host *made = calloc(1, sizeof *made);
+    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a host");
+    made->timeout_ns = options.timeout_ns;
+    status = sipc_region_create(&made->region, name, options.mode, options.backend, &geometry);
+    if (status) {
+        free(made);
+        return status;
+    }
+    status = make_pool(made, &options.wait);
+    if (status) {
+        sipc_region_remove(&made->region);
+        sipc_region_close(&made->region);
+        free(made);
+        return status;
+    }
+    *host = made;
+    return SIPC_OK;
+}
+
+// Ends the slot of a session. Its holder, if it is in a call, is sent out of it first.
+static void close_session(struct sipc_session *session) {
+    while (sipc_load_acquire(&session->in_call) != 0) {
+        sipc_wait_rouse(&session->caller.waiter);
+        sipc_os_yield();
+    }
+    sipc_caller_close(&session->caller);
+}
+
+void sipc_host_shutdown(sipc_host *host) {
+    uint32_t expected = 0;
+    if (!atomic_compare_exchange_strong_explicit(&host->shut_down, &expected, 1,
+                                                 memory_order_seq_cst, memory_order_seq_cst)) {
+        // Another thread does it: return when it is done.
+        while (sipc_load_acquire(&host->shut_down) == 1)
+            sipc_os_park(&host->shut_down, 1, SIPC_NEVER);
+        return;
+    }
+    sipc_pool_close(&host->pool);
+    // All first, so that the calls leave side by side. Barrier: see sipc_session_enter().
+    for (uint32_t i = 0; i < host->pool.count; i++)
+        sipc_set_bits(&sipc_pool_session(&host->pool, i)->interrupt, SIPC_INTERRUPT_CLOSE);
+    sipc_region_remove(&host->region);
+    for (uint32_t i = 0; i < host->pool.count; i++)
+        close_session(sipc_pool_session(&host->pool, i));
+    sipc_exchange_barrier(&host->shut_down, 2);
+    sipc_os_unpark(&host->shut_down, UINT32_MAX);
+}
+
+void sipc_host_close(sipc_host *host) {
+    if (!host) return;
+    sipc_host_shutdown(host);
+    sipc_region_close(&host->region);
+    free(host->pool_memory);
+    free(host);
+}
+
+uint32_t sipc_host_slots(const sipc_host *host) {
+    return host->pool.count;
+}
+
+uint32_t sipc_host_request_capacity(const sipc_host *host) {
+    return host->region.geometry.request_capacity;
+}
+
+uint32_t sipc_host_response_capacity(const sipc_host *host) {
+    return host->region.geometry.response_capacity;
+}
+
+// ---- Sessions
+// -------------------------------------------------------------------------------------
+
+static struct sipc_deadline deadline_of(const struct sipc_host *host, uint64_t timeout_ns) {
+    return sipc_deadline_after(timeout_ns == SIPC_DEFAULT_TIMEOUT ? host->timeout_ns : timeout_ns);
+}
+
+static sipc_status acquire(sipc_host *host, uint32_t slot, struct sipc_deadline *deadline,
+                           sipc_session **session) {
+    if (slot != SIPC_ANY_SLOT && slot >= host->pool.count)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no slot %u; the host has 0 to %u", slot,
+                         host->pool.count - 1);
+    return sipc_pool_acquire(&host->pool, slot, deadline, session);
+}
+
+sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_ns,
+                              sipc_session **session) {
+    if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; pass where to put it");
+    *session = NULL;
+    if (!host) return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; create one first");
+    struct sipc_deadline deadline = deadline_of(host, timeout_ns);
+    return acquire(host, slot, &deadline, session);
+}
+
+void *sipc_session_request(sipc_session *session, uint32_t *capacity) {
+    if (capacity) *capacity = session->caller.slot->request_capacity;
+    return sipc_caller_usable(&session->caller) ? session->caller.slot->request : NULL;
+}
+
+uint32_t sipc_session_slot(const sipc_session *session) {
+    return session->caller.slot->index;
+}
+
+void sipc_session_release(sipc_session *session) {
+    if (session) sipc_pool_release(&session->host->pool, session);
+}
+
+static sipc_status closed(void) {
+    return sipc_fail(SIPC_CLOSED, "the host was shut down");
+}
+
+// In the region: waits until an earlier request has left its handler.
+static sipc_status settle(sipc_session *session, struct sipc_deadline *deadline) {
+    switch (sipc_caller_settle(&session->caller, deadline)) {
+    case SIPC_WAIT_READY:
+        return SIPC_OK;
+    case SIPC_WAIT_INTERRUPTED:
+        return closed();
+    default:
+        return sipc_fail(SIPC_TIMEOUT, "an earlier request of slot %u is still in its handler",
+                         session->caller.slot->index);
+    }
+}
+
+sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout_ns) {
+    struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
+    sipc_status status = sipc_session_enter(session) ? settle(session, &deadline) : closed();
+    sipc_session_leave(session);
+    return status;
+}
+
+static sipc_status exchange(sipc_session *session, uint32_t message_id, const void *payload,
+                            uint32_t size, struct sipc_deadline *deadline,
+                            struct sipc_answer *answer) {
+    sipc_status status = sipc_caller_check(&session->caller, message_id, size);
+    if (status) return status;
+    if (!sipc_caller_usable(&session->caller))
+        return sipc_fail(SIPC_TIMEOUT,
+                         "an earlier request of slot %u is still in its handler; call "
+                         "sipc_session_settle() first",
+                         session->caller.slot->index);
+    if (sipc_session_enter(session))
+        status =
+            sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
+    else
+        status = closed();
+    sipc_session_leave(session);
+    return status;
+}
+
+sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32_t request_size,
+                              uint64_t timeout_ns, const void **response, uint32_t *response_size) {
+    if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; acquire one first");
+    struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
+    struct sipc_answer answer = {.data = NULL};
+    sipc_status status = exchange(session, message_id, session->caller.slot->request, request_size,
+                                  &deadline, &answer);
+    if (response) *response = answer.data;
+    if (response_size) *response_size = answer.size;
+    return status;
+}
+
+// ---- Calls with copied payloads
+// -----------------------------------------------------------------------
+
+static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
+    if (!host) return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; create one first");
+    if (!call) return sipc_fail(SIPC_INVALID_ARGUMENT, "call is NULL");
+    if (!call->request && call->request_size)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the request is NULL but its size is %u",
+                         call->request_size);
+    if (!call->response && call->response_capacity)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the response is NULL but its capacity is %u",
+                         call->response_capacity);
+    return sipc_caller_check(&sipc_pool_session(&host->pool, 0)->caller, call->message_id,
+                             call->request_size);
+}
+
+static sipc_status take_response(const struct sipc_answer *answer, sipc_status status,
+                                 sipc_call *call) {
+    call->response_size = answer->size;
+    call->response_message_id = answer->message_id;
+    void *to = call->response;
+    if (call->reserve && answer->size) {
+        to = call->reserve(call->reserve_context, answer->size);
+        if (!to)
+            return sipc_fail(SIPC_RESPONSE_LOST, "no memory for the response of %u bytes",
+                             answer->size);
+    } else if (answer->size > call->response_capacity)
+        return sipc_fail(SIPC_BUFFER_TOO_SMALL,
+                         "the response has %u bytes, the buffer given for it %u", answer->size,
+                         call->response_capacity);
+    sipc_copy(to, answer->data, answer->size);
+    return status;
+}
+
+static sipc_status call_through(sipc_host *host, uint32_t slot, sipc_call *call) {
+    sipc_status status = check_call(host, call);
+    if (status) return status;
+    call->response_size = 0;
+    call->response_message_id = 0;
+    struct sipc_deadline deadline = deadline_of(host, call->timeout_ns);
+    sipc_session *session;
+    status = acquire(host, slot, &deadline, &session);
+    if (status) return status;
+    struct sipc_answer answer = {.data = NULL};
+    status =
+        exchange(session, call->message_id, call->request, call->request_size, &deadline, &answer);
+    if (answer.data) status = take_response(&answer, status, call);
+    sipc_pool_release(&host->pool, session);
+    return status;
+}
+
+sipc_status sipc_host_call(sipc_host *host, sipc_call *call) {
+    return call_through(host, SIPC_ANY_SLOT, call);
+}
+
+sipc_status sipc_host_call_slot(sipc_host *host, uint32_t slot, sipc_call *call) {
+    if (host && slot == SIPC_ANY_SLOT)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no slot %u; the host has 0 to %u", slot,
+                         host->pool.count - 1);
+    return call_through(host, slot, call);
+}

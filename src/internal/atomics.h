@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Atomic accesses by name: the name says the memory order, the spec (4.2) why it suffices.
+#ifndef SIPC_INTERNAL_ATOMICS_H
+#define SIPC_INTERNAL_ATOMICS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef _Atomic uint32_t sipc_word;
+
+static inline uint32_t sipc_load_relaxed(const sipc_word *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline uint32_t sipc_load_acquire(const sipc_word *word) {
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static inline void sipc_store_relaxed(sipc_word *word, uint32_t value) {
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline void sipc_store_release(sipc_word *word, uint32_t value) {
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+// Sequentially consistent, and no later load of this thread moves ahead of it: the exchange of an
+// x86 is a full barrier of its own; elsewhere a fence keeps an acquire load from overtaking the
+// store.
+static inline uint32_t sipc_exchange_barrier(sipc_word *word, uint32_t value) {
+    uint32_t old = atomic_exchange_explicit(word, value, memory_order_seq_cst);
+#if defined(__x86_64__) || defined(_M_X64)
+    atomic_signal_fence(memory_order_seq_cst);
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+    return old;
+}
+
+static inline uint32_t sipc_exchange_acquire(sipc_word *word, uint32_t value) {
+    return atomic_exchange_explicit(word, value, memory_order_acquire);
+}
+
+static inline uint32_t sipc_add_barrier(sipc_word *word, uint32_t value) {
+    return atomic_fetch_add_explicit(word, value, memory_order_seq_cst);
+}
+
+static inline uint32_t sipc_subtract_barrier(sipc_word *word, uint32_t value) {
+    return atomic_fetch_sub_explicit(word, value, memory_order_seq_cst);
+}
+
+static inline void sipc_set_bits(sipc_word *word, uint32_t bits) {
+    atomic_fetch_or_explicit(word, bits, memory_order_seq_cst);
+}
+
+static inline void sipc_clear_bits(sipc_word *word, uint32_t bits) {
+    atomic_fetch_and_explicit(word, ~bits, memory_order_seq_cst);
+}
+
+// Tells the core that this is a polling loop.
+static inline void sipc_pause(void) {
+#if defined(__x86_64__) || defined(_M_X64)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+// Keeps the compiler from turning a branch between two addresses into arithmetic on what the peer
+// wrote: behind a branch the processor loads the payload while the peer's word is still on its way.
+#if defined(__GNUC__)
+#define SIPC_KEEP_BRANCH(pointer) __asm__ volatile("" : "+r"(pointer))
+#define SIPC_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+#define SIPC_ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define SIPC_KEEP_BRANCH(pointer) ((void)0)
+#define SIPC_PREFETCH(address) ((void)0)
+#define SIPC_ALWAYS_INLINE static __forceinline
+#endif
+
+#endif

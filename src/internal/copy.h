@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies between private and shared memory. Small ones are inlined: a call of memcpy, with its
+// branches on the size, costs as much as a third of a small exchange.
+#ifndef SIPC_INTERNAL_COPY_H
+#define SIPC_INTERNAL_COPY_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define SIPC_INLINE_COPY 256u
+
+// Two moves of the same width that may overlap cover every size from that width to twice it.
+#define SIPC_MOVE_ENDS(width)                                                                      \
+    do {                                                                                           \
+        uint8_t head[width], tail[width];                                                          \
+        memcpy(head, from, width);                                                                 \
+        memcpy(tail, from + size - (width), width);                                                \
+        memcpy(to, head, width);                                                                   \
+        memcpy(to + size - (width), tail, width);                                                  \
+    } while (0)
+
+static inline void sipc_copy_small(uint8_t *to, const uint8_t *from, uint32_t size) {
+    if (size >= 32) {
+        uint32_t done = 0;
+        do {
+            memcpy(to + done, from + done, 32);
+            done += 32;
+        } while (done + 32 <= size);
+        if (done != size) memcpy(to + size - 32, from + size - 32, 32);
+    } else if (size >= 16) {
+        SIPC_MOVE_ENDS(16);
+    } else if (size >= 8) {
+        SIPC_MOVE_ENDS(8);
+    } else if (size >= 4) {
+        SIPC_MOVE_ENDS(4);
+    } else {
+        for (uint32_t i = 0; i < size; i++) to[i] = from[i];
+    }
+}
+
+// The two do not overlap. Either may be NULL if size is 0.
+static inline void sipc_copy(void *to, const void *from, uint32_t size) {
+    if (size <= SIPC_INLINE_COPY)
+        sipc_copy_small((uint8_t *)to, (const uint8_t *)from, size);
+    else
+        memcpy(to, from, size);
+}
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands in shared memory: docs/spec/protocol.md, sections 2, 3, 5 and 6.
+#ifndef SIPC_INTERNAL_LAYOUT_H
+#define SIPC_INTERNAL_LAYOUT_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "atomics.h"
+
+#define SIPC_MAGIC UINT64_C(0x4350494C504D4953)
+#define SIPC_PROTOCOL_MAJOR 1u
+#define SIPC_PROTOCOL_MINOR 0u
+#define SIPC_PROTOCOL_VERSION (SIPC_PROTOCOL_MAJOR << 16 | SIPC_PROTOCOL_MINOR)
+
+#define SIPC_LINE_SIZE 64u
+#define SIPC_SLOTS_OFFSET 128u
+#define SIPC_SLOT_HEADER_SIZE 128u
+#define SIPC_SLOT_TAIL_SIZE 128u
+#define SIPC_TINY_CAPACITY 32u
+#define SIPC_MAX_SLOTS 65535u
+#define SIPC_MAX_CAPACITY 2147483584u
+#define SIPC_MAX_NAME 128u
+
+#define SIPC_CLAIM_HOST 0u
+#define SIPC_CLAIM_FIRST_SLOT 1u
+#define SIPC_TRANSPORT_ID_SLOT_SHIFT 48u
+
+struct sipc_exchange_header {
+    uint64_t magic;
+    sipc_word version;
+    uint32_t event_backend;
+    uint32_t host_slots;
+    uint32_t guest_slots;
+    uint32_t request_capacity;
+    uint32_t response_capacity;
+    uint64_t region_size;
+    uint64_t slots_offset;
+    uint64_t slot_size;
+    uint64_t tail_offset;
+};
+
+struct sipc_host_line {
+    uint64_t incarnation;
+    uint32_t host_pid;
+    uint8_t reserved[52];
+};
+
+// The plain fields belong to the side whose turn it is (spec 2.3).
+struct sipc_turn_line {
+    sipc_word caller_state;
+    sipc_word tiny_state;
+    uint64_t transport_id;
+    uint32_t size;
+    uint32_t message_id;
+    uint32_t status;
+    uint32_t flags;
+    uint8_t tiny_payload[SIPC_TINY_CAPACITY];
+};
+
+struct sipc_responder_line {
+    sipc_word state;
+    sipc_word waiting;
+    uint64_t transport_id;
+    uint32_t size;
+    uint32_t message_id;
+    uint32_t status;
+    sipc_word caller_waiting;
+    uint32_t flags;
+    uint8_t reserved[28];
+};
+
+struct sipc_slot_header {
+    struct sipc_turn_line turn;
+    struct sipc_responder_line responder;
+};
+
+struct sipc_owner_line {
+    sipc_word started;
+    uint32_t owner_pid;
+    uint64_t owner_incarnation;
+    uint8_t reserved[48];
+};
+
+struct sipc_annex_line {
+    uint64_t deadline;
+    uint64_t trace_id;
+    uint8_t reserved[48];
+};
+
+struct sipc_slot_tail {
+    struct sipc_owner_line owner;
+    struct sipc_annex_line annex;
+};
+
+#define SIPC_GENERATION_SHIFT 3u
+#define SIPC_CODE_MASK 3u
+
+enum sipc_caller_code {
+    SIPC_CODE_IDLE = 0,
+    SIPC_CODE_REQUEST = 1,
+    SIPC_CODE_CANCELLED = 2,
+    SIPC_CODE_CLOSED = 3,
+    SIPC_FLAG_TINY = 4,
+};
+
+enum sipc_responder_code {
+    SIPC_CODE_NONE = 0,
+    SIPC_CODE_RESPONSE = 1,
+    SIPC_FLAG_ATTENDED = 4,
+};
+
+// The status that a response carries (spec 6).
+enum sipc_answer_status {
+    SIPC_ANSWER_OK = 0,
+    SIPC_ANSWER_HANDLER_FAILED = 1,
+    SIPC_ANSWER_RESPONSE_TOO_LARGE = 2,
+    SIPC_ANSWER_UNKNOWN_MESSAGE = 3,
+    SIPC_ANSWER_BAD_REQUEST = 4,
+    SIPC_ANSWER_NOT_EXECUTED = 5,
+    SIPC_ANSWER_RESPONDER_DIED = 6,
+};
+
+static inline uint32_t sipc_state(uint32_t generation, uint32_t code) {
+    return generation << SIPC_GENERATION_SHIFT | code;
+}
+
+static inline uint32_t sipc_state_generation(uint32_t state) {
+    return state >> SIPC_GENERATION_SHIFT;
+}
+
+static inline uint32_t sipc_state_code(uint32_t state) {
+    return state & SIPC_CODE_MASK;
+}
+
+// A responder's word without the flag that says whether somebody serves the slot.
+static inline uint32_t sipc_state_unattended(uint32_t state) {
+    return state & ~(uint32_t)SIPC_FLAG_ATTENDED;
+}
+
+#define SIPC_AT(type, field, offset)                                                               \
+    static_assert(offsetof(struct type, field) == (offset), #type "." #field)
+
+SIPC_AT(sipc_exchange_header, magic, 0);
+SIPC_AT(sipc_exchange_header, version, 8);
+SIPC_AT(sipc_exchange_header, event_backend, 12);
+SIPC_AT(sipc_exchange_header, host_slots, 16);
+SIPC_AT(sipc_exchange_header, guest_slots, 20);
+SIPC_AT(sipc_exchange_header, request_capacity, 24);
+SIPC_AT(sipc_exchange_header, response_capacity, 28);
+SIPC_AT(sipc_exchange_header, region_size, 32);
+SIPC_AT(sipc_exchange_header, slots_offset, 40);
+SIPC_AT(sipc_exchange_header, slot_size, 48);
+SIPC_AT(sipc_exchange_header, tail_offset, 56);
+SIPC_AT(sipc_host_line, incarnation, 0);
+SIPC_AT(sipc_host_line, host_pid, 8);
+SIPC_AT(sipc_turn_line, caller_state, 0);
+SIPC_AT(sipc_turn_line, tiny_state, 4);
+SIPC_AT(sipc_turn_line, transport_id, 8);
+SIPC_AT(sipc_turn_line, size, 16);
+SIPC_AT(sipc_turn_line, message_id, 20);
+SIPC_AT(sipc_turn_line, status, 24);
+SIPC_AT(sipc_turn_line, flags, 28);
+SIPC_AT(sipc_turn_line, tiny_payload, 32);
+SIPC_AT(sipc_slot_header, responder.state, 64);
+SIPC_AT(sipc_slot_header, responder.waiting, 68);
+SIPC_AT(sipc_slot_header, responder.transport_id, 72);
+SIPC_AT(sipc_slot_header, responder.size, 80);
+SIPC_AT(sipc_slot_header, responder.message_id, 84);
+SIPC_AT(sipc_slot_header, responder.status, 88);
+SIPC_AT(sipc_slot_header, responder.caller_waiting, 92);
+SIPC_AT(sipc_slot_header, responder.flags, 96);
+SIPC_AT(sipc_slot_tail, owner.started, 0);
+SIPC_AT(sipc_slot_tail, owner.owner_pid, 4);
+SIPC_AT(sipc_slot_tail, owner.owner_incarnation, 8);
+SIPC_AT(sipc_slot_tail, annex.deadline, 64);
+SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
+#undef SIPC_AT
+
+static_assert(sizeof(sipc_word) == 4, "a state word has 32 bits");
+static_assert(sizeof(struct sipc_exchange_header) == SIPC_LINE_SIZE, "exchange header");
+static_assert(sizeof(struct sipc_host_line) == SIPC_LINE_SIZE, "host line");
+static_assert(sizeof(struct sipc_slot_header) == SIPC_SLOT_HEADER_SIZE, "slot header");
+static_assert(sizeof(struct sipc_slot_tail) == SIPC_SLOT_TAIL_SIZE, "owner line and annex line");
+
+#endif

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SIPC_INTERNAL_NAME_H
+#define SIPC_INTERNAL_NAME_H
+
+#include "errors.h"
+#include "layout.h"
+
+// Room for "/simpleipc." + name + ".65535.c" and its NUL.
+#define SIPC_OBJECT_NAME_SIZE (11u + SIPC_MAX_NAME + 8u + 1u)
+
+// The verdict on a region's name, the same in every language (spec 9).
+sipc_status sipc_name_check(const char *name);
+// The name of the shared memory object: "/simpleipc.NAME". The name was checked.
+void sipc_name_object(const char *name, char object[SIPC_OBJECT_NAME_SIZE]);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which thread of this process may use which slot. All of it is private memory: the peer never
+// sees a claim, so it costs no cache line that the peer spins on.
+//
+// A thread that finds no usable slot parks until one is released. Where a slot is out of use
+// because a call was given up and its handler still runs, the thread claims that slot and sleeps on
+// its late response instead; a release elsewhere rouses it to look again.
+#ifndef SIPC_INTERNAL_POOL_H
+#define SIPC_INTERNAL_POOL_H
+
+#include "caller.h"
+
+struct sipc_host;
+
+// A slot of the host, and the handle of whoever holds it.
+struct sipc_session {
+    struct sipc_caller caller;
+    struct sipc_host *host;
+    sipc_word claim;     // SIPC_FREE or SIPC_HELD
+    sipc_word in_call;   // 1 while the holder may use the region
+    sipc_word interrupt; // bits of enum sipc_interrupt
+};
+
+enum { SIPC_FREE = 0, SIPC_HELD = 1 };
+enum sipc_interrupt {
+    SIPC_INTERRUPT_CLOSE = 1, // the host closes: leave the wait
+    SIPC_INTERRUPT_RELEASED =
+        2,             // another slot is free: leave the wait. Only set together with the next
+    SIPC_WATCHING = 4, // the holder waits for a late response but would take any slot
+};
+
+struct sipc_pool {
+    uint8_t *sessions; // each on cache lines of its own
+    uint32_t count;
+    sipc_word closing;  // 1: no slot is given out any more
+    sipc_word releases; // changes with each release that a parked thread waits for
+    sipc_word parked;   // threads that wait for a release
+    sipc_word choosy;   // those among them that wait for one particular slot
+    sipc_word watchers; // sessions that are watching
+};
+
+#define SIPC_SESSION_STRIDE ((sizeof(struct sipc_session) + 127u) / 128u * 128u)
+
+static inline struct sipc_session *sipc_pool_session(const struct sipc_pool *pool, uint32_t slot) {
+    return (struct sipc_session *)(pool->sessions + slot * SIPC_SESSION_STRIDE);
+}
+
+// Waits for a usable slot: that one, or any with SIPC_ANY_SLOT.
+sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
+                              struct sipc_session **session);
+void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session);
+// No thread gets a slot from here on; those that wait for one leave.
+void sipc_pool_close(struct sipc_pool *pool);
+
+// The holder says that it uses the region; false if the host is closing. The look at the interrupt
+// comes after a barrier, so either we see it here or who set it sees us and waits.
+bool sipc_session_enter(struct sipc_session *session);
+void sipc_session_leave(struct sipc_session *session);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region: its object, its geometry, its mapping, its events.
+#ifndef SIPC_INTERNAL_REGION_H
+#define SIPC_INTERNAL_REGION_H
+
+#include "layout.h"
+#include "name.h"
+#include "os.h"
+
+// Copied out of the region once and checked; never read from it again.
+struct sipc_geometry {
+    uint32_t host_slots;
+    uint32_t guest_slots;
+    uint32_t request_capacity;
+    uint32_t response_capacity;
+    uint64_t slot_size;
+    uint64_t tail_offset;
+    uint64_t region_size;
+};
+
+// One slot as this process sees it: where its parts are and what wakes its sides.
+struct sipc_slot {
+    struct sipc_turn_line *turn;
+    struct sipc_responder_line *responder;
+    struct sipc_owner_line *owner;
+    struct sipc_annex_line *annex;
+    uint8_t *request;
+    uint8_t *response;
+    uint32_t request_capacity;
+    uint32_t response_capacity;
+    uint32_t index;
+    struct sipc_event wakes_caller;
+    struct sipc_event wakes_responder;
+};
+
+struct sipc_region {
+    char name[SIPC_MAX_NAME + 1];
+    struct sipc_os_object object;
+    struct sipc_geometry geometry;
+    const struct sipc_os_backend *backend;
+    uint8_t *base;
+    struct sipc_slot *slots;
+};
+
+// Computes the geometry of section 2.1. SIPC_INVALID_ARGUMENT names what is out of range.
+sipc_status sipc_geometry_make(uint32_t host_slots, uint32_t guest_slots, uint32_t request_capacity,
+                               uint32_t response_capacity, struct sipc_geometry *geometry);
+// Checks a private copy of a header against an object of object_size bytes (spec 8).
+sipc_status sipc_geometry_check(const struct sipc_exchange_header *header, uint64_t object_size,
+                                struct sipc_geometry *geometry);
+
+static inline uint32_t sipc_geometry_slots(const struct sipc_geometry *geometry) {
+    return geometry->host_slots + geometry->guest_slots;
+}
+
+// As the host. The region is visible to guests when this returns. Spec 9, creation.
+sipc_status sipc_region_create(struct sipc_region *region, const char *name, uint32_t mode,
+                               uint32_t backend, const struct sipc_geometry *geometry);
+// As a guest, waiting for a living host until the deadline. Spec 8.
+sipc_status sipc_region_attach(struct sipc_region *region, const char *name, bool any_owner,
+                               uint64_t deadline);
+// Removes the name and the events' names: nobody finds the region any more. The host's part.
+void sipc_region_remove(struct sipc_region *region);
+void sipc_region_close(struct sipc_region *region);
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The responder's role of one slot (spec 4). Used by whoever answers: a guest in a host slot.
+// One thread at a time.
+#ifndef SIPC_INTERNAL_RESPONDER_H
+#define SIPC_INTERNAL_RESPONDER_H
+
+#include "region.h"
+#include "wait.h"
+
+struct sipc_responder {
+    const struct sipc_slot *slot;
+    uint32_t seen; // the caller's word that was dealt with last
+    struct sipc_waiter waiter;
+};
+
+enum sipc_served {
+    SIPC_SERVED_NOTHING,  // no request stands in the slot
+    SIPC_SERVED_REQUEST,  // one was answered
+    SIPC_SERVED_SHUTDOWN, // one was answered, and asks that all workers end
+    SIPC_SERVED_CLOSED,   // the caller left for good
+};
+
+// The slot's claim is held. Answers what a predecessor left behind (spec 9, attaching).
+void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
+                         uint64_t incarnation, const sipc_wait_policy *policy,
+                         const sipc_word *interrupt);
+
+// Answers the request that stands in the slot, if there is one. Does not wait.
+enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,
+                                      void *context);
+
+// Waits until the caller's word changes.
+enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder);
+
+// Nobody serves the slot from here on; an unread response stays readable. The claim is the owner's
+// to give back.
+void sipc_responder_leave(struct sipc_responder *responder);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting until the peer's word changes: spin, then yield, then sleep (spec 7).
+//
+// The spin budget follows what waiting cost. A wait that ends while spinning costs a cache miss;
+// one that ends while yielding costs a few hundred nanoseconds, or a time slice of others when
+// there are more threads than cores; one that sleeps costs as much as hundreds of exchanges. So the
+// budget grows while spinning pays and shrinks when it does not, and a side for which nothing
+// happens does nothing.
+#ifndef SIPC_INTERNAL_WAIT_H
+#define SIPC_INTERNAL_WAIT_H
+
+#include "os.h"
+
+// A timeout becomes a point in time only when somebody asks: the fast path reads no clock.
+struct sipc_deadline {
+    uint64_t timeout;
+    uint64_t at;
+};
+
+static inline struct sipc_deadline sipc_deadline_after(uint64_t timeout) {
+    return (struct sipc_deadline){.timeout = timeout, .at = 0};
+}
+
+uint64_t sipc_deadline_at(struct sipc_deadline *deadline);
+bool sipc_deadline_passed(struct sipc_deadline *deadline);
+
+// What the waiting is made of; tests put fakes here.
+struct sipc_wait_system {
+    uint64_t (*now)(void);
+    void (*yield)(void);
+};
+extern const struct sipc_wait_system sipc_wait_system;
+
+// The bits of an interrupt word that end a wait; the others are its owner's.
+#define SIPC_INTERRUPTS 3u
+
+struct sipc_waiter {
+    sipc_word *watched;         // the peer's state word, on which the futex backend sleeps
+    sipc_word *waiting;         // our word that tells the peer to wake us
+    const sipc_word *interrupt; // private; a bit of SIPC_INTERRUPTS: leave. Not read while spinning
+    struct sipc_event event;
+    const struct sipc_wait_system *system;
+    sipc_word asleep; // private: 1 from before the last look until it is awake
+    uint32_t spin;    // the budget now, in polls
+    uint32_t spin_min;
+    uint32_t spin_max;
+    uint32_t yields;
+};
+
+enum sipc_wait_result { SIPC_WAIT_READY, SIPC_WAIT_DEADLINE, SIPC_WAIT_INTERRUPTED };
+
+// SIPC_INVALID_ARGUMENT for numbers out of range.
+sipc_status sipc_wait_policy_check(const sipc_wait_policy *policy);
+void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy,
+                      sipc_word *watched, sipc_word *waiting, const sipc_word *interrupt,
+                      struct sipc_event event);
+
+// Whether what a role waits for is there (acquire).
+typedef bool sipc_ready(const void *role);
+
+// The steps after spinning, which each role does itself: one look and one pause for each of
+// waiter->spin polls.
+enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *ready,
+                                     const void *role, struct sipc_deadline *deadline);
+
+// A wait that ended while spinning: more of it is worth trying.
+static inline void sipc_spin_paid(struct sipc_waiter *waiter) {
+    if (waiter->spin < waiter->spin_max) waiter->spin += waiter->spin / 8 + 1;
+}
+
+// Rouses a waiter of this process whose interrupt was set before (sequentially consistent). Repeats
+// the wake until the waiter is no longer asleep, since it may be about to sleep on a word that we
+// must not write.
+void sipc_wait_rouse(const struct sipc_waiter *waiter);
+
+#endif

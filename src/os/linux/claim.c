@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Claims as open-file-description locks: kept by the kernel, gone with the last process that has
+// the description open, and exclusive between two descriptions of one process too (spec 9).
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../../internal/errors.h"
+#include "../../internal/os.h"
+
+static int lock(const struct sipc_os_object *object, uint32_t claim, int command,
+                struct flock *flock) {
+    flock->l_whence = SEEK_SET;
+    flock->l_start = claim;
+    flock->l_len = 1;
+    int result;
+    do result = fcntl((int)object->handle, command, flock);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+static sipc_status failed(uint32_t claim) {
+    return sipc_fail(SIPC_SYSTEM, "locking byte %u of a region failed: %s", claim, strerror(errno));
+}
+
+sipc_status sipc_os_claim(const struct sipc_os_object *object, uint32_t claim, bool *won) {
+    struct flock flock = {.l_type = F_WRLCK};
+    *won = lock(object, claim, F_OFD_SETLK, &flock) == 0;
+    return *won || errno == EAGAIN || errno == EACCES ? SIPC_OK : failed(claim);
+}
+
+void sipc_os_unclaim(const struct sipc_os_object *object, uint32_t claim) {
+    struct flock flock = {.l_type = F_UNLCK};
+    lock(object, claim, F_OFD_SETLK, &flock);
+}
+
+sipc_status sipc_os_claimed_by_another(const struct sipc_os_object *object, uint32_t claim,
+                                       bool *claimed) {
+    struct flock flock = {.l_type = F_WRLCK};
+    if (lock(object, claim, F_OFD_GETLK, &flock) != 0) return failed(claim);
+    *claimed = flock.l_type != F_UNLCK;
+    return SIPC_OK;
+}
+
+sipc_status sipc_os_random(uint64_t *value) {
+    do {
+        ssize_t got;
+        do got = getrandom(value, sizeof *value, 0);
+        while (got < 0 && errno == EINTR);
+        if (got != (ssize_t)sizeof *value)
+            return sipc_fail(SIPC_SYSTEM, "getrandom failed: %s", strerror(errno));
+    } while (*value == 0);
+    return SIPC_OK;
+}

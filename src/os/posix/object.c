@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shared memory object of a region: shm_open, its mode, its memory, its mapping.
+#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../internal/errors.h"
+#include "../../internal/os.h"
+
+static int descriptor(const struct sipc_os_object *object) {
+    return (int)object->handle;
+}
+
+static sipc_status failed(const char *what, const char *name) {
+    return sipc_fail(SIPC_SYSTEM, "%s of \"%s\" failed: %s", what, name, strerror(errno));
+}
+
+sipc_status sipc_os_object_create(const char *name, uint32_t mode, struct sipc_os_object *object) {
+    int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return sipc_fail(SIPC_EXISTS, "the shared memory object \"%s\" exists", name);
+    if (fd < 0) return failed("shm_open", name);
+    // Exactly the mode asked for: open() would have taken the umask's bits away.
+    if (fchmod(fd, (mode_t)mode) != 0) {
+        sipc_status status = failed("fchmod", name);
+        shm_unlink(name);
+        close(fd);
+        return status;
+    }
+    object->handle = fd;
+    return SIPC_OK;
+}
+
+sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object) {
+    int fd = shm_open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (fd < 0 && errno == ENOENT)
+        return sipc_fail(SIPC_NO_HOST, "there is no shared memory object \"%s\"", name);
+    if (fd < 0 && errno == EACCES)
+        return sipc_fail(SIPC_FORBIDDEN, "this user may not open the shared memory object \"%s\"",
+                         name);
+    if (fd < 0) return failed("shm_open", name);
+    struct stat status;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        close(fd);
+        return sipc_fail(SIPC_NOT_A_REGION, "\"%s\" is not a shared memory object", name);
+    }
+    object->handle = fd;
+    return SIPC_OK;
+}
+
+void sipc_os_object_close(struct sipc_os_object *object) {
+    close(descriptor(object));
+}
+
+bool sipc_os_object_is_named(const struct sipc_os_object *object) {
+    struct stat status;
+    return fstat(descriptor(object), &status) == 0 && status.st_nlink > 0;
+}
+
+void sipc_os_object_remove_name(const char *name) {
+    shm_unlink(name);
+}
+
+sipc_status sipc_os_object_allocate(struct sipc_os_object *object, uint64_t size) {
+    if (size > INT64_MAX)
+        return sipc_fail(SIPC_NO_SPACE, "a region of %llu bytes is too large",
+                         (unsigned long long)size);
+    int error;
+    do error = posix_fallocate(descriptor(object), 0, (off_t)size);
+    while (error == EINTR);
+    if (error == ENOSPC || error == EFBIG || error == ENOMEM)
+        return sipc_fail(
+            SIPC_NO_SPACE,
+            "no shared memory for %llu bytes: %s; free some, or use fewer or smaller slots",
+            (unsigned long long)size, strerror(error));
+    if (error)
+        return sipc_fail(SIPC_SYSTEM, "posix_fallocate of %llu bytes failed: %s",
+                         (unsigned long long)size, strerror(error));
+    return SIPC_OK;
+}
+
+sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size) {
+    struct stat status;
+    if (fstat(descriptor(object), &status) != 0)
+        return sipc_fail(SIPC_SYSTEM, "fstat of a region failed: %s", strerror(errno));
+    *size = (uint64_t)status.st_size;
+    return SIPC_OK;
+}
+
+sipc_status sipc_os_object_is_mine(const struct sipc_os_object *object, bool *mine) {
+    struct stat status;
+    if (fstat(descriptor(object), &status) != 0)
+        return sipc_fail(SIPC_SYSTEM, "fstat of a region failed: %s", strerror(errno));
+    *mine = status.st_uid == geteuid();
+    return SIPC_OK;
+}
+
+sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, size_t size) {
+    ssize_t got;
+    do got = pread(descriptor(object), to, size, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return sipc_fail(SIPC_SYSTEM, "pread of a region failed: %s", strerror(errno));
+    if ((size_t)got < size)
+        return sipc_fail(SIPC_BAD_GEOMETRY, "the object has %zd bytes, fewer than a header of %zu",
+                         got, size);
+    return SIPC_OK;
+}
+
+sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base) {
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor(object), 0);
+    if (at == MAP_FAILED)
+        return sipc_fail(errno == ENOMEM ? SIPC_OUT_OF_MEMORY : SIPC_SYSTEM,
+                         "mapping %llu bytes failed: %s", (unsigned long long)size,
+                         strerror(errno));
+    *base = at;
+    return SIPC_OK;
+}
+
+void sipc_os_unmap(void *base, uint64_t size) {
+    munmap(base, size);
+}
+
+uint32_t sipc_os_process_id(void) {
+    return (uint32_t)getpid();
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../internal/errors.h"
+#include "../../internal/os.h"
+
+struct start {
+    void (*run)(void *);
+    void *context;
+};
+
+static void *begin(void *given) {
+    struct start start = *(struct start *)given;
+    free(given);
+    start.run(start.context);
+    return NULL;
+}
+
+sipc_status sipc_os_thread_start(struct sipc_os_thread *thread, void (*run)(void *),
+                                 void *context) {
+    struct start *start = malloc(sizeof *start);
+    if (!start) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to start a thread");
+    *start = (struct start){.run = run, .context = context};
+    pthread_t handle;
+    int error = pthread_create(&handle, NULL, begin, start);
+    if (error) {
+        free(start);
+        return sipc_fail(SIPC_SYSTEM, "pthread_create failed: %s", strerror(error));
+    }
+    thread->handle = (uintptr_t)handle;
+    return SIPC_OK;
+}
+
+void sipc_os_thread_join(struct sipc_os_thread thread) {
+    pthread_join((pthread_t)thread.handle, NULL);
+}

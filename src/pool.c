@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "internal/pool.h"
+
+#include "internal/errors.h"
+
+#define EVERYBODY UINT32_MAX
+
+// The slot that served this thread last: with as many threads as slots each keeps its own.
+static _Thread_local uint32_t last_slot;
+
+// ---- Claims -------------------------------------------------------------------------------------
+
+// Acquire: the last holder's view of the slot is ours.
+static bool try_claim(struct sipc_session *session) {
+    return sipc_load_relaxed(&session->claim) == SIPC_FREE &&
+           sipc_exchange_acquire(&session->claim, SIPC_HELD) == SIPC_FREE;
+}
+
+// A thread of this process that waits for a slot looks again, or all when some wait for one slot.
+static bool unpark(struct sipc_pool *pool) {
+    if (sipc_load_relaxed(&pool->parked) == 0) return false;
+    bool all = sipc_load_relaxed(&pool->choosy) != 0;
+    sipc_add_barrier(&pool->releases, 1);
+    sipc_os_unpark(&pool->releases, all ? EVERYBODY : 1);
+    return !all;
+}
+
+// Says that another slot is free, in one step with the look whether the session is watched at all.
+static bool interrupt_watcher(struct sipc_session *session) {
+    uint32_t bits = sipc_load_relaxed(&session->interrupt);
+    while ((bits & (SIPC_WATCHING | SIPC_INTERRUPT_RELEASED)) == SIPC_WATCHING)
+        if (atomic_compare_exchange_weak_explicit(&session->interrupt, &bits,
+                                                  bits | SIPC_INTERRUPT_RELEASED,
+                                                  memory_order_seq_cst, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static void rouse_watcher(struct sipc_pool *pool) {
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct sipc_session *session = sipc_pool_session(pool, i);
+        if (!interrupt_watcher(session)) continue;
+        sipc_wait_rouse(&session->caller.waiter);
+        return;
+    }
+}
+
+void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session) {
+    bool abandoned = session->caller.abandoned;
+    // Barrier: either we see who waits, or they see the free slot when they look once more.
+    sipc_exchange_barrier(&session->claim, SIPC_FREE);
+    bool taken = unpark(pool);
+    // An abandoned slot is of use to a parked thread, which will watch it, but not to those that
+    // watch already.
+    if (!taken && !abandoned && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
+}
+
+static bool try_slot(struct sipc_session *session) {
+    if (!try_claim(session)) return false;
+    if (sipc_caller_usable(&session->caller)) return true;
+    sipc_store_release(&session->claim, SIPC_FREE);
+    return false;
+}
+
+// ---- Looking for a slot
+// ---------------------------------------------------------------------------
+
+static bool attended(const struct sipc_session *session) {
+    return sipc_load_relaxed(&session->caller.slot->responder->state) & SIPC_FLAG_ATTENDED;
+}
+
+// A free slot that a responder serves. If none is served at all, any free one: its request waits
+// for a guest to come.
+static struct sipc_session *try_any(struct sipc_pool *pool) {
+    struct sipc_session *last = sipc_pool_session(pool, last_slot < pool->count ? last_slot : 0);
+    if (attended(last) && try_slot(last)) return last;
+    bool served = false;
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct sipc_session *session = sipc_pool_session(pool, i);
+        if (!attended(session)) continue;
+        served = true;
+        if (try_slot(session)) return session;
+    }
+    for (uint32_t i = 0; i < pool->count && !served; i++)
+        if (try_slot(sipc_pool_session(pool, i))) return sipc_pool_session(pool, i);
+    return NULL;
+}
+
+static struct sipc_session *try_acquire(struct sipc_pool *pool, uint32_t slot) {
+    if (slot == SIPC_ANY_SLOT) return try_any(pool);
+    struct sipc_session *session = sipc_pool_session(pool, slot);
+    return try_slot(session) ? session : NULL;
+}
+
+// Claims a slot that is out of use until a late response comes.
+static struct sipc_session *claim_abandoned(struct sipc_pool *pool, uint32_t slot) {
+    uint32_t first = slot == SIPC_ANY_SLOT ? 0 : slot;
+    uint32_t end = slot == SIPC_ANY_SLOT ? pool->count : slot + 1;
+    for (uint32_t i = first; i < end; i++) {
+        struct sipc_session *session = sipc_pool_session(pool, i);
+        if (!try_claim(session)) continue;
+        if (session->caller.abandoned) return session;
+        sipc_pool_release(pool, session);
+    }
+    return NULL;
+}
+
+// ---- Waiting for a slot
+// -----------------------------------------------------------------------------
+
+// Sleeps on the late response of a slot that this thread has claimed. True: the slot is usable.
+static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any,
+                  struct sipc_deadline *deadline, enum sipc_wait_result *result) {
+    *result = SIPC_WAIT_INTERRUPTED;
+    if (any) {
+        sipc_add_barrier(&pool->watchers, 1);
+        sipc_set_bits(&session->interrupt, SIPC_WATCHING);
+    }
+    // After the barrier: a release that did not see us is seen by this look.
+    struct sipc_session *other = any ? try_any(pool) : NULL;
+    if (!other && sipc_session_enter(session))
+        *result = sipc_caller_settle(&session->caller, deadline);
+    sipc_session_leave(session);
+    if (any) {
+        sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
+        sipc_subtract_barrier(&pool->watchers, 1);
+    }
+    if (other) sipc_pool_release(pool, other);
+    return *result == SIPC_WAIT_READY;
+}
+
+// Parks until a slot is released. Returns one that was found meanwhile; NULL: look again or give
+// up.
+static struct sipc_session *park(struct sipc_pool *pool, uint32_t slot, uint64_t deadline,
+                                 bool *passed) {
+    bool choosy = slot != SIPC_ANY_SLOT;
+    if (choosy) sipc_add_barrier(&pool->choosy, 1);
+    sipc_add_barrier(&pool->parked, 1);
+    uint32_t releases = sipc_load_acquire(&pool->releases);
+    // After the barrier: a release that did not see us is seen by this look.
+    struct sipc_session *session = try_acquire(pool, slot);
+    if (!session && sipc_load_acquire(&pool->closing) == 0)
+        *passed = !sipc_os_park(&pool->releases, releases, deadline);
+    sipc_subtract_barrier(&pool->parked, 1);
+    if (choosy) sipc_subtract_barrier(&pool->choosy, 1);
+    return session ? session : try_acquire(pool, slot);
+}
+
+static sipc_status all_busy(const struct sipc_pool *pool, uint32_t slot) {
+    if (slot == SIPC_ANY_SLOT)
+        return sipc_fail(
+            SIPC_ALL_SLOTS_BUSY,
+            "all %u slots were busy until the deadline; create more slots or wait longer",
+            pool->count);
+    return sipc_fail(SIPC_ALL_SLOTS_BUSY, "slot %u was busy until the deadline; wait longer", slot);
+}
+
+static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
+                                          struct sipc_deadline *deadline, bool *passed) {
+    struct sipc_session *abandoned = claim_abandoned(pool, slot);
+    if (!abandoned) return park(pool, slot, sipc_deadline_at(deadline), passed);
+    enum sipc_wait_result result;
+    if (watch(pool, abandoned, slot == SIPC_ANY_SLOT, deadline, &result)) return abandoned;
+    *passed = result == SIPC_WAIT_DEADLINE;
+    sipc_pool_release(pool, abandoned);
+    return try_acquire(pool, slot);
+}
+
+sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
+                              struct sipc_session **session) {
+    *session = try_acquire(pool, slot);
+    for (bool passed = false; !*session && !passed;) {
+        if (sipc_load_acquire(&pool->closing) != 0) break;
+        *session = wait_for_slot(pool, slot, deadline, &passed);
+    }
+    if (*session && sipc_load_acquire(&pool->closing) != 0) {
+        sipc_pool_release(pool, *session);
+        *session = NULL;
+    }
+    if (!*session && sipc_load_acquire(&pool->closing) != 0)
+        return sipc_fail(SIPC_CLOSED, "the host was shut down");
+    if (!*session) return all_busy(pool, slot);
+    last_slot = (*session)->caller.slot->index;
+    return SIPC_OK;
+}
+
+void sipc_pool_close(struct sipc_pool *pool) {
+    sipc_exchange_barrier(&pool->closing, 1);
+    sipc_add_barrier(&pool->releases, 1);
+    sipc_os_unpark(&pool->releases, EVERYBODY);
+}
+
+// ---- The holder's presence in the region
+// ------------------------------------------------------------
+
+bool sipc_session_enter(struct sipc_session *session) {
+    sipc_exchange_barrier(&session->in_call, 1);
+    return !(sipc_load_acquire(&session->interrupt) & SIPC_INTERRUPT_CLOSE);
+}
+
+void sipc_session_leave(struct sipc_session *session) {
+    sipc_store_release(&session->in_call, 0);
+}

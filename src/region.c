@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region: created exclusively by its host, checked by each guest before it believes a byte.
+#include "internal/region.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal/errors.h"
+
+#define ATTACH_RETRY_NS UINT64_C(1000000)
+
+static struct sipc_exchange_header *header_of(const struct sipc_region *region) {
+    return (struct sipc_exchange_header *)region->base;
+}
+
+// ---- Slots and their events ---------------------------------------------------------------------
+
+static void locate(const struct sipc_region *region, uint32_t index, struct sipc_slot *slot) {
+    const struct sipc_geometry *geometry = &region->geometry;
+    uint8_t *at = region->base + SIPC_SLOTS_OFFSET + index * geometry->slot_size;
+    struct sipc_slot_header *header = (struct sipc_slot_header *)at;
+    uint64_t buffers = geometry->slot_size - SIPC_SLOT_HEADER_SIZE;
+    uint64_t response_room =
+        (geometry->response_capacity + SIPC_LINE_SIZE - 1ull) / SIPC_LINE_SIZE * SIPC_LINE_SIZE;
+    slot->turn = &header->turn;
+    slot->responder = &header->responder;
+    struct sipc_slot_tail *tail = (struct sipc_slot_tail *)(region->base + geometry->tail_offset);
+    slot->owner = &tail[index].owner;
+    slot->annex = &tail[index].annex;
+    slot->request = at + SIPC_SLOT_HEADER_SIZE;
+    slot->response = slot->request + (buffers - response_room);
+    slot->request_capacity = geometry->request_capacity;
+    slot->response_capacity = geometry->response_capacity;
+    slot->index = index;
+}
+
+typedef sipc_status event_maker(const char *region, uint32_t slot, enum sipc_side side,
+                                void **handle);
+
+static sipc_status make_slots(struct sipc_region *region, event_maker *make_event) {
+    uint32_t count = sipc_geometry_slots(&region->geometry);
+    region->slots = calloc(count, sizeof *region->slots);
+    if (!region->slots) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u slots", count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sipc_slot *slot = &region->slots[i];
+        locate(region, i, slot);
+        sipc_status status =
+            make_event(region->name, i, SIPC_SIDE_CALLER, &slot->wakes_caller.handle);
+        if (status) return status;
+        slot->wakes_caller.backend = region->backend;
+        status = make_event(region->name, i, SIPC_SIDE_RESPONDER, &slot->wakes_responder.handle);
+        if (status) return status;
+        slot->wakes_responder.backend = region->backend;
+    }
+    return SIPC_OK;
+}
+
+static void close_event(struct sipc_event *event) {
+    if (event->backend) event->backend->close(event->handle);
+}
+
+// ---- Creation (spec 9)
+// ----------------------------------------------------------------------------
+
+// A name that is taken: a living host keeps it, a stale region loses it.
+static sipc_status remove_stale(const char *name, const char *object_name) {
+    struct sipc_os_object stale;
+    sipc_status status = sipc_os_object_open(object_name, &stale);
+    if (status) return status == SIPC_NO_HOST ? SIPC_OK : status;
+    bool won;
+    status = sipc_os_claim(&stale, SIPC_CLAIM_HOST, &won);
+    if (!status && !won)
+        status =
+            sipc_fail(SIPC_EXISTS, "a host of the name \"%s\" is alive; choose another name", name);
+    // Holding the claim: only we may take this object's name away.
+    if (!status && sipc_os_object_is_named(&stale)) sipc_os_object_remove_name(object_name);
+    sipc_os_object_close(&stale);
+    return status;
+}
+
+// Creates the object and claims it; begins again as long as others interfere with stale objects.
+static sipc_status claim_name(const char *name, const char *object_name, uint32_t mode,
+                              struct sipc_os_object *object) {
+    for (;;) {
+        sipc_status status = sipc_os_object_create(object_name, mode, object);
+        if (status == SIPC_EXISTS) {
+            status = remove_stale(name, object_name);
+            if (status) return status;
+            continue;
+        }
+        if (status) return status;
+        bool won;
+        status = sipc_os_claim(object, SIPC_CLAIM_HOST, &won);
+        if (!status && won && sipc_os_object_is_named(object)) return SIPC_OK;
+        // Another host took the unclaimed object for a stale one and removed its name.
+        sipc_os_object_close(object);
+        if (status) return status;
+    }
+}
+
+static sipc_status build(struct sipc_region *region) {
+    const struct sipc_geometry *geometry = &region->geometry;
+    sipc_status status = sipc_os_object_allocate(&region->object, geometry->region_size);
+    if (status) return status;
+    void *base;
+    status = sipc_os_object_map(&region->object, geometry->region_size, &base);
+    if (status) return status;
+    region->base = base;
+    status = make_slots(region, region->backend->create);
+    if (status) return status;
+
+    struct sipc_exchange_header *header = header_of(region);
+    header->magic = SIPC_MAGIC;
+    header->event_backend = region->backend->id;
+    header->host_slots = geometry->host_slots;
+    header->guest_slots = geometry->guest_slots;
+    header->request_capacity = geometry->request_capacity;
+    header->response_capacity = geometry->response_capacity;
+    header->region_size = geometry->region_size;
+    header->slots_offset = SIPC_SLOTS_OFFSET;
+    header->slot_size = geometry->slot_size;
+    header->tail_offset = geometry->tail_offset;
+    struct sipc_host_line *line = (struct sipc_host_line *)(header + 1);
+    line->host_pid = sipc_os_process_id();
+    status = sipc_os_random(&line->incarnation);
+    if (status) return status;
+    // Release: who reads the version sees all of the above.
+    sipc_store_release(&header->version, SIPC_PROTOCOL_VERSION);
+    return SIPC_OK;
+}
+
+sipc_status sipc_region_create(struct sipc_region *region, const char *name, uint32_t mode,
+                               uint32_t backend, const struct sipc_geometry *geometry) {
+    *region = (struct sipc_region){.geometry = *geometry};
+    sipc_status status = sipc_name_check(name);
+    if (status) return status;
+    memcpy(region->name, name, strlen(name) + 1);
+    region->backend = sipc_os_backend(backend);
+    if (!region->backend)
+        return sipc_fail(SIPC_BACKEND_UNSUPPORTED,
+                         "this system has no event backend %u; use SIPC_BACKEND_DEFAULT", backend);
+    char object_name[SIPC_OBJECT_NAME_SIZE];
+    sipc_name_object(name, object_name);
+    status = claim_name(name, object_name, mode, &region->object);
+    if (status) return status;
+    status = build(region);
+    if (status) {
+        sipc_region_remove(region);
+        sipc_region_close(region);
+    }
+    return status;
+}
+
+// ---- Attaching (spec 8)
+// -----------------------------------------------------------------------------
+
+static sipc_status no_host(const char *name, const char *why) {
+    return sipc_fail(SIPC_NO_HOST, "no host of the name \"%s\": %s; start the host or wait longer",
+                     name, why);
+}
+
+static sipc_status check_owner(const struct sipc_region *region, bool any_owner) {
+    bool mine = false;
+    sipc_status status = sipc_os_object_is_mine(&region->object, &mine);
+    if (status || mine || any_owner) return status;
+    return sipc_fail(SIPC_FORBIDDEN,
+                     "the region \"%s\" belongs to another user; set any_owner to trust it",
+                     region->name);
+}
+
+static sipc_status check_header(struct sipc_region *region,
+                                const struct sipc_exchange_header *header, uint64_t object_size) {
+    uint32_t version = sipc_load_relaxed(&header->version);
+    if (header->magic != SIPC_MAGIC)
+        return sipc_fail(SIPC_NOT_A_REGION,
+                         "the object of the name \"%s\" begins with 0x%016llx; it is not a region",
+                         region->name, (unsigned long long)header->magic);
+    if (version >> 16 != SIPC_PROTOCOL_MAJOR || version < SIPC_PROTOCOL_VERSION)
+        return sipc_fail(
+            SIPC_VERSION_MISMATCH,
+            "the region \"%s\" speaks protocol %u.%u, this library %u.%u; update the older",
+            region->name, version >> 16, version & 0xFFFF, SIPC_PROTOCOL_MAJOR,
+            SIPC_PROTOCOL_MINOR);
+    region->backend = header->event_backend ? sipc_os_backend(header->event_backend) : NULL;
+    if (!region->backend)
+        return sipc_fail(SIPC_BACKEND_UNSUPPORTED,
+                         "the region \"%s\" uses event backend %u, which this system does not have",
+                         region->name, header->event_backend);
+    return sipc_geometry_check(header, object_size, &region->geometry);
+}
+
+// Reads as from a file: an object that is too short or shrinks is an error and not a fault.
+static sipc_status read_header(struct sipc_region *region, struct sipc_exchange_header *header) {
+    sipc_status status = sipc_os_object_read(&region->object, header, sizeof *header);
+    if (status) return status;
+    if (sipc_load_relaxed(&header->version) == 0)
+        return no_host(region->name, "its region is not complete");
+    // The version was read: what the host wrote before it is read after it.
+    atomic_thread_fence(memory_order_acquire);
+    return sipc_os_object_read(&region->object, header, sizeof *header);
+}
+
+// One try, on an open object.
+static sipc_status attach_object(struct sipc_region *region, bool any_owner) {
+    sipc_status status = check_owner(region, any_owner);
+    if (status) return status;
+    bool alive;
+    status = sipc_os_claimed_by_another(&region->object, SIPC_CLAIM_HOST, &alive);
+    if (status) return status;
+    if (!alive) return no_host(region->name, "its region is stale");
+    uint64_t object_size;
+    status = sipc_os_object_size(&region->object, &object_size);
+    if (status) return status;
+    if (object_size < SIPC_SLOTS_OFFSET) return no_host(region->name, "its region is not complete");
+    struct sipc_exchange_header header;
+    status = read_header(region, &header);
+    if (status) return status;
+    status = check_header(region, &header, object_size);
+    if (status) return status;
+    void *base;
+    status = sipc_os_object_map(&region->object, region->geometry.region_size, &base);
+    if (status) return status;
+    region->base = base;
+    return make_slots(region, region->backend->open);
+}
+
+static sipc_status attach_once(struct sipc_region *region, const char *object_name,
+                               bool any_owner) {
+    sipc_status status = sipc_os_object_open(object_name, &region->object);
+    if (status == SIPC_NO_HOST) return no_host(region->name, "there is no such region");
+    if (status) return status;
+    status = attach_object(region, any_owner);
+    if (status) sipc_region_close(region);
+    return status;
+}
+
+sipc_status sipc_region_attach(struct sipc_region *region, const char *name, bool any_owner,
+                               uint64_t deadline) {
+    sipc_status status = sipc_name_check(name);
+    if (status) return status;
+    char object_name[SIPC_OBJECT_NAME_SIZE];
+    sipc_name_object(name, object_name);
+    for (;;) {
+        *region = (struct sipc_region){.base = NULL};
+        memcpy(region->name, name, strlen(name) + 1);
+        status = attach_once(region, object_name, any_owner);
+        if (status != SIPC_NO_HOST || sipc_os_now() >= deadline) return status;
+        sipc_os_sleep(ATTACH_RETRY_NS);
+    }
+}
+
+// ---- The end
+// ----------------------------------------------------------------------------------------
+
+void sipc_region_remove(struct sipc_region *region) {
+    char object_name[SIPC_OBJECT_NAME_SIZE];
+    sipc_name_object(region->name, object_name);
+    for (uint32_t i = 0; i < sipc_geometry_slots(&region->geometry); i++) {
+        region->backend->remove(region->name, i, SIPC_SIDE_CALLER);
+        region->backend->remove(region->name, i, SIPC_SIDE_RESPONDER);
+    }
+    if (sipc_os_object_is_named(&region->object)) sipc_os_object_remove_name(object_name);
+}
+
+void sipc_region_close(struct sipc_region *region) {
+    if (region->slots) {
+        for (uint32_t i = 0; i < sipc_geometry_slots(&region->geometry); i++) {
+            close_event(&region->slots[i].wakes_caller);
+            close_event(&region->slots[i].wakes_responder);
+        }
+        free(region->slots);
+    }
+    if (region->base) sipc_os_unmap(region->base, region->geometry.region_size);
+    sipc_os_object_close(&region->object);
+    *region = (struct sipc_region){.base = NULL};
+}

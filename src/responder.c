@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "internal/responder.h"
+
+#include "internal/copy.h"
+
+// What a response says beside its payload.
+struct response_fields {
+    uint64_t transport_id;
+    uint32_t message_id;
+    uint32_t status;
+    uint32_t size;
+};
+
+// After a state was published by an exchange with barrier: the caller says whether it sleeps.
+static inline bool caller_waits(const struct sipc_slot *slot) {
+    return sipc_load_relaxed(&slot->responder->caller_waiting) != 0;
+}
+
+// Publishes our own line's word. The exchange releases what was written before it.
+static void publish_state(const struct sipc_slot *slot, uint32_t state) {
+    sipc_exchange_barrier(&slot->responder->state, state);
+    if (caller_waits(slot))
+        slot->wakes_caller.backend->wake(slot->wakes_caller.handle, &slot->responder->state);
+}
+
+static uint32_t attended_response(uint32_t generation) {
+    return sipc_state(generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED);
+}
+
+// Answers in our own line. The payload stands in the response buffer.
+static void answer(const struct sipc_slot *slot, uint32_t generation,
+                   const struct response_fields *fields) {
+    struct sipc_responder_line *line = slot->responder;
+    line->transport_id = fields->transport_id;
+    line->size = fields->size;
+    line->message_id = fields->message_id;
+    line->status = fields->status;
+    line->flags = 0;
+    publish_state(slot, attended_response(generation));
+}
+
+// Answers a tiny request in the turn line, which is ours since it was marked as started and found
+// uncancelled.
+static void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
+                        const struct response_fields *fields) {
+    struct sipc_turn_line *line = slot->turn;
+    sipc_copy_small(line->tiny_payload, slot->response, fields->size);
+    // The complement: where nothing was written, the request's own id still stands.
+    line->transport_id = ~fields->transport_id;
+    line->size = fields->size;
+    line->message_id = fields->message_id;
+    line->status = fields->status;
+    line->flags = 0;
+    sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
+    // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
+    if (caller_waits(slot)) publish_state(slot, attended_response(generation));
+}
+
+static bool stands(const struct sipc_slot *slot, uint32_t generation) {
+    uint32_t response = sipc_state(generation, SIPC_CODE_RESPONSE);
+    return sipc_load_relaxed(&slot->turn->tiny_state) == response ||
+           sipc_state_unattended(sipc_load_relaxed(&slot->responder->state)) == response;
+}
+
+// Takes the slot over. A request that the former responder had begun is never begun again: its
+// caller is told. Returns the caller's word that is dealt with, or an idle one.
+static uint32_t succeed(const struct sipc_slot *slot) {
+    uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
+    uint32_t own = sipc_load_relaxed(&slot->responder->state);
+    uint32_t generation = sipc_state_generation(state);
+    uint32_t code = sipc_state_code(state);
+    bool dealt_with = stands(slot, generation);
+    if ((code == SIPC_CODE_REQUEST || code == SIPC_CODE_CANCELLED) && !dealt_with &&
+        sipc_load_relaxed(&slot->owner->started) == sipc_state(generation, 0)) {
+        const volatile struct sipc_turn_line *line = slot->turn;
+        answer(slot, generation,
+               &(struct response_fields){.transport_id = line->transport_id,
+                                         .message_id = line->message_id,
+                                         .status = SIPC_ANSWER_RESPONDER_DIED});
+        dealt_with = true;
+    } else {
+        publish_state(slot, own | SIPC_FLAG_ATTENDED);
+    }
+    return code == SIPC_CODE_REQUEST && dealt_with ? state : sipc_state(0, SIPC_CODE_IDLE);
+}
+
+void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
+                         uint64_t incarnation, const sipc_wait_policy *policy,
+                         const sipc_word *interrupt) {
+    slot->owner->owner_pid = sipc_os_process_id();
+    slot->owner->owner_incarnation = incarnation;
+    sipc_store_relaxed(&slot->responder->waiting, 0);
+    *responder = (struct sipc_responder){.slot = slot, .seen = succeed(slot)};
+    sipc_waiter_init(&responder->waiter, policy, &slot->turn->caller_state,
+                     &slot->responder->waiting, interrupt, slot->wakes_responder);
+}
+
+// The status of a request that no handler sees, or SIPC_ANSWER_OK for one that it does (spec 5 and
+// 8).
+static inline uint32_t check(const sipc_request *request, uint32_t capacity, uint32_t flags) {
+    if (request->size > capacity || flags != 0) return SIPC_ANSWER_BAD_REQUEST;
+    if (request->message_id < SIPC_MESSAGE_FIRST_USER && request->message_id != SIPC_MESSAGE_NORMAL)
+        return SIPC_ANSWER_UNKNOWN_MESSAGE;
+    return SIPC_ANSWER_OK;
+}
+
+static inline uint32_t handler_status(sipc_status status, const sipc_response *response) {
+    if (status == SIPC_UNKNOWN_MESSAGE) return SIPC_ANSWER_UNKNOWN_MESSAGE;
+    if (response->size > response->capacity) return SIPC_ANSWER_RESPONSE_TOO_LARGE;
+    return status == SIPC_OK ? SIPC_ANSWER_OK : SIPC_ANSWER_HANDLER_FAILED;
+}
+
+// Calls the handler, which gets private copies of the checked fields.
+static inline void handle(const struct sipc_slot *slot, const sipc_request *request,
+                          sipc_handler handler, void *context, struct response_fields *fields) {
+    sipc_response response = {.data = slot->response, .capacity = slot->response_capacity};
+    sipc_status status = handler(context, request, &response);
+    response.capacity = slot->response_capacity;
+    fields->status = handler_status(status, &response);
+    if (fields->status == SIPC_ANSWER_OK || fields->status == SIPC_ANSWER_HANDLER_FAILED)
+        fields->size = response.size;
+}
+
+// Answers the request of this state word. Tiny is a constant here: two paths for two places, so
+// that no address depends on what the peer wrote.
+SIPC_ALWAYS_INLINE enum sipc_served serve_request(const struct sipc_slot *slot, bool tiny,
+                                                  uint32_t state, sipc_handler handler,
+                                                  void *context) {
+    const volatile struct sipc_turn_line *line = slot->turn;
+    const uint8_t *payload = tiny ? slot->turn->tiny_payload : slot->request;
+    SIPC_KEEP_BRANCH(payload);
+    // The payload's way here overlaps the barrier of the mark.
+    if (!tiny) SIPC_PREFETCH(payload);
+    uint32_t generation = sipc_state_generation(state);
+    // Barrier: either we see a cancellation below, or the caller sees the mark (spec 4.2).
+    sipc_exchange_barrier(&slot->owner->started, sipc_state(generation, 0));
+    if (sipc_load_acquire(&slot->turn->caller_state) != state) {
+        answer(slot, generation, &(struct response_fields){.status = SIPC_ANSWER_NOT_EXECUTED});
+        return SIPC_SERVED_REQUEST;
+    }
+    sipc_request request = {
+        .data = payload,
+        .size = line->size,
+        .message_id = line->message_id,
+        .transport_id = line->transport_id,
+        .slot = slot->index,
+    };
+    struct response_fields fields = {.transport_id = request.transport_id,
+                                     .message_id = request.message_id};
+    enum sipc_served served = SIPC_SERVED_REQUEST;
+    if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
+        fields.message_id = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
+    } else if (request.message_id == SIPC_MESSAGE_SHUTDOWN) {
+        served = SIPC_SERVED_SHUTDOWN;
+    } else {
+        fields.status =
+            check(&request, tiny ? SIPC_TINY_CAPACITY : slot->request_capacity, line->flags);
+        if (fields.status == SIPC_ANSWER_OK) handle(slot, &request, handler, context, &fields);
+    }
+    if (tiny && fields.size <= SIPC_TINY_CAPACITY)
+        answer_tiny(slot, generation, &fields);
+    else
+        answer(slot, generation, &fields);
+    return served;
+}
+
+enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,
+                                      void *context) {
+    const struct sipc_slot *slot = responder->slot;
+    uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
+    if (state == responder->seen) return SIPC_SERVED_NOTHING;
+    responder->seen = state;
+    switch (sipc_state_code(state)) {
+    case SIPC_CODE_REQUEST:
+        return state & SIPC_FLAG_TINY ? serve_request(slot, true, state, handler, context)
+                                      : serve_request(slot, false, state, handler, context);
+    case SIPC_CODE_CLOSED:
+        return SIPC_SERVED_CLOSED;
+    default:
+        return SIPC_SERVED_NOTHING;
+    }
+}
+
+static bool changed(const void *role) {
+    const struct sipc_responder *responder = role;
+    return sipc_load_acquire(&responder->slot->turn->caller_state) != responder->seen;
+}
+
+enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {
+    for (uint32_t polls = responder->waiter.spin; polls > 0; polls--) {
+        if (changed(responder)) {
+            sipc_spin_paid(&responder->waiter);
+            return SIPC_WAIT_READY;
+        }
+        sipc_pause();
+    }
+    struct sipc_deadline never = sipc_deadline_after(SIPC_FOREVER);
+    return sipc_wait_slow(&responder->waiter, changed, responder, &never);
+}
+
+void sipc_responder_leave(struct sipc_responder *responder) {
+    const struct sipc_slot *slot = responder->slot;
+    uint32_t state = sipc_load_relaxed(&slot->responder->state);
+    publish_state(slot, sipc_state_unattended(state));
+}
