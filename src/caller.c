@@ -52,8 +52,20 @@ sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message
     return SIPC_OK;
 }
 
+// An abandoned request whose responder is gone is in nobody's handler. Looked at after the
+// cancellation: who takes the claim later sees that and does not begin it (spec 9).
+static void look_for_responder(struct sipc_caller *caller) {
+    sipc_waiter_begin(&caller->waiter);
+    caller->deaths = caller->waiter.events;
+    if (!sipc_slot_is_claimed(caller->slot)) caller->abandoned = false;
+}
+
 bool sipc_caller_usable(struct sipc_caller *caller) {
-    if (caller->abandoned && answered(caller)) caller->abandoned = false;
+    if (!caller->abandoned) return true;
+    if (answered(caller)) caller->abandoned = false;
+    uint32_t word = sipc_load_acquire(caller->waiter.interrupt);
+    if (caller->abandoned && (word & ~(SIPC_INTERRUPT_EVENT - 1)) != caller->deaths)
+        look_for_responder(caller);
     return !caller->abandoned;
 }
 
@@ -77,11 +89,26 @@ SIPC_ALWAYS_INLINE enum sipc_wait_result await_response(struct sipc_caller *call
 
 enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller,
                                          struct sipc_deadline *deadline) {
-    if (sipc_caller_usable(caller)) return SIPC_WAIT_READY;
     enum place place;
-    enum sipc_wait_result result = await_response(caller, caller->tiny, deadline, &place);
-    if (result == SIPC_WAIT_READY) caller->abandoned = false;
-    return result;
+    while (!sipc_caller_usable(caller)) {
+        uint32_t bits = sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS;
+        if (bits) return SIPC_WAIT_INTERRUPTED;
+        caller->waiter.events = caller->deaths;
+        enum sipc_wait_result result = await_response(caller, caller->tiny, deadline, &place);
+        if (result == SIPC_WAIT_DEADLINE)
+            return sipc_caller_usable(caller) ? SIPC_WAIT_READY : result;
+    }
+    return SIPC_WAIT_READY;
+}
+
+// The next generation that neither response word shows: one of them may not have changed for as
+// long as generations take to come round.
+static inline uint32_t next_generation(const struct sipc_caller *caller) {
+    const struct sipc_slot *slot = caller->slot;
+    uint32_t generation = caller->generation + 1;
+    while (find_response(slot, true, sipc_state(generation, SIPC_CODE_RESPONSE)) != NOWHERE)
+        generation++;
+    return generation;
 }
 
 // The payload first, then the fields, then the word: the line is complete when the peer asks for
@@ -94,11 +121,11 @@ SIPC_ALWAYS_INLINE void publish(struct sipc_caller *caller, bool tiny, uint32_t 
         sipc_copy_small(line->tiny_payload, payload, size);
     else if (payload != slot->request)
         sipc_copy(slot->request, payload, size);
-    caller->generation++;
+    caller->generation = next_generation(caller);
     caller->requests++;
     caller->tiny = tiny;
-    caller->transport_id = (slot->index + 1ull) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
-                           (caller->requests & 0xFFFFFFFFFFFFull);
+    caller->transport_id = (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
+                           (caller->requests & UINT64_C(0xFFFFFFFFFFFF));
     line->transport_id = caller->transport_id;
     line->size = size;
     line->message_id = message_id;
@@ -125,8 +152,6 @@ static sipc_status answer_status(const struct sipc_caller *caller, uint32_t stat
             caller->slot->response_capacity);
     case SIPC_ANSWER_UNKNOWN_MESSAGE:
         return sipc_fail(SIPC_UNKNOWN_MESSAGE, "the guest does not handle this message id");
-    case SIPC_ANSWER_NOT_EXECUTED:
-        return sipc_fail(SIPC_TIMEOUT, "the guest left the request alone, which had been given up");
     case SIPC_ANSWER_RESPONDER_DIED:
         return sipc_fail(SIPC_PEER_DIED_MAYBE_EXECUTED,
                          "the guest died while it handled the request");
@@ -194,19 +219,32 @@ static enum place cancel(struct sipc_caller *caller) {
     sipc_exchange_barrier(&slot->turn->caller_state,
                           sipc_state(caller->generation, SIPC_CODE_CANCELLED));
     enum place place = find_response(slot, caller->tiny, awaited(caller));
-    if (place == NOWHERE)
+    if (place == NOWHERE) {
         caller->abandoned =
             sipc_load_acquire(&slot->owner->started) == sipc_state(caller->generation, 0);
+        caller->deaths = caller->waiter.events;
+    } else if (place == IN_RESPONDER_LINE && slot->responder->status == SIPC_ANSWER_NOT_EXECUTED) {
+        // The responder saw the cancellation before it began: abandoned is false, the request not
+        // started.
+        place = NOWHERE;
+    }
     return place;
 }
 
-static sipc_status gave_up(const struct sipc_caller *caller, enum sipc_wait_result why) {
-    const char *fate = caller->abandoned ? "maybe executed" : "not started";
-    if (why == SIPC_WAIT_INTERRUPTED)
-        return sipc_fail(caller->abandoned ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
+static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
+    bool started = caller->abandoned;
+    const char *fate = started ? "maybe executed" : "not started";
+    if (why == SIPC_WAIT_DEADLINE)
+        return sipc_fail(started ? SIPC_TIMEOUT_MAYBE_EXECUTED : SIPC_TIMEOUT,
+                         "no response in slot %u before the deadline; the request was %s",
+                         caller->slot->index, fate);
+    if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
+        return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);
-    return sipc_fail(caller->abandoned ? SIPC_TIMEOUT_MAYBE_EXECUTED : SIPC_TIMEOUT,
-                     "no response in slot %u before the deadline; the request was %s",
+    // A death. Mostly the slot is free at once; else a successor has come, and answers.
+    if (started) look_for_responder(caller);
+    return sipc_fail(started ? SIPC_PEER_DIED_MAYBE_EXECUTED : SIPC_PEER_DIED,
+                     "the guest that served slot %u is gone; the request was %s",
                      caller->slot->index, fate);
 }
 
@@ -215,6 +253,7 @@ SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, u
                                         struct sipc_deadline *deadline,
                                         struct sipc_answer *answer) {
     enum place place;
+    sipc_waiter_begin(&caller->waiter);
     publish(caller, tiny, message_id, payload, size);
     enum sipc_wait_result result = await_response(caller, tiny, deadline, &place);
     if (result != SIPC_WAIT_READY) place = cancel(caller);

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char last_error[512];
 
@@ -22,8 +23,8 @@ static const struct {
 
 // The table's values run 0, -1, -2, ...: a status is its own index.
 static int index_of(sipc_status status) {
-    int index = -(int)status;
-    return index >= 0 && index < STATUS_COUNT && statuses[index].status == status ? index : -1;
+    if (status > 0 || status <= -STATUS_COUNT) return -1;
+    return -(int)status;
 }
 
 sipc_fate sipc_status_fate(sipc_status status) {
@@ -52,10 +53,10 @@ const char *sipc_version(void) {
     return VERSION_TEXT(SIPC_VERSION_MAJOR, SIPC_VERSION_MINOR, SIPC_VERSION_PATCH);
 }
 
-sipc_status sipc_fail(sipc_status status, const char *format, ...) {
+void sipc_note_failure(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(last_error, sizeof last_error, format, arguments);
+    int length = vsnprintf(last_error, sizeof last_error, format, arguments);
     va_end(arguments);
-    return status;
+    if (length >= (int)sizeof last_error) memcpy(last_error + sizeof last_error - 4, "...", 4);
 }

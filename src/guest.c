@@ -26,10 +26,28 @@ struct sipc_guest {
     sipc_word running;  // workers whose thread has not ended; waited on
     sipc_word stopping; // 1: workers leave
     sipc_word started;  // 1: worker threads were started
+    sipc_word host_died;
+    uint32_t forks;              // of the process that made it
+    struct sipc_os_watch *watch; // of the host's process
 };
 
 // The guest whose handler runs on this thread.
 static _Thread_local const sipc_guest *handling;
+
+// A handle that is there and is this process's.
+static sipc_status check_guest(const sipc_guest *guest) {
+    if (!guest) return sipc_fail(SIPC_INVALID_ARGUMENT, "guest is NULL; attach first");
+    if (guest->forks != sipc_os_forks())
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the guest belongs to the process that forked this one; attach here");
+    return SIPC_OK;
+}
+
+static sipc_status check_serving(const sipc_guest *guest, sipc_handler handler) {
+    sipc_status status = check_guest(guest);
+    if (!status && !handler) status = sipc_fail(SIPC_INVALID_ARGUMENT, "the handler is NULL");
+    return status;
+}
 
 // ---- Attaching ----------------------------------------------------------------------------------
 
@@ -50,7 +68,24 @@ static bool has_request(const sipc_guest *guest, uint32_t index) {
     return sipc_state_code(state) == SIPC_CODE_REQUEST;
 }
 
-// Slots in which a request waits come first.
+// Slots in which a request waits come first. What stands there may change meanwhile, so each slot
+// is claimed in one of two passes and remembered.
+static sipc_status claim_wanted(sipc_guest *guest, uint32_t slots, uint32_t wanted,
+                                const sipc_wait_policy *policy) {
+    bool *taken = calloc(slots, sizeof *taken);
+    if (!taken) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to claim %u slots", slots);
+    sipc_status status = SIPC_OK;
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < slots && guest->worker_count < wanted && !status; i++) {
+            if (taken[i] || (pass == 0 && !has_request(guest, i))) continue;
+            taken[i] = true;
+            status = claim_slot(guest, i, policy);
+        }
+    }
+    free(taken);
+    return status;
+}
+
 static sipc_status claim_slots(sipc_guest *guest, const sipc_guest_options *options) {
     uint32_t slots = guest->region.geometry.host_slots;
     uint32_t wanted = options->workers ? options->workers : slots;
@@ -58,15 +93,10 @@ static sipc_status claim_slots(sipc_guest *guest, const sipc_guest_options *opti
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "%u workers for the %u slots of region \"%s\"; ask for less", wanted,
                          slots, guest->region.name);
-    guest->workers = calloc(slots, sizeof *guest->workers);
-    if (!guest->workers) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u workers", slots);
-    for (int waiting = 1; waiting >= 0; waiting--) {
-        for (uint32_t i = 0; i < slots && guest->worker_count < wanted; i++) {
-            if (has_request(guest, i) != (waiting == 1)) continue;
-            sipc_status status = claim_slot(guest, i, &options->wait);
-            if (status) return status;
-        }
-    }
+    guest->workers = calloc(wanted, sizeof *guest->workers);
+    if (!guest->workers) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u workers", wanted);
+    sipc_status status = claim_wanted(guest, slots, wanted, &options->wait);
+    if (status) return status;
     if (guest->worker_count == 0)
         return sipc_fail(SIPC_NO_SLOT,
                          "all %u slots of region \"%s\" are served; create more slots", slots,
@@ -82,7 +112,34 @@ static void leave_slot(struct worker *worker) {
                     SIPC_CLAIM_FIRST_SLOT + worker->responder.slot->index);
 }
 
+static void look_for_host(void *context) {
+    sipc_guest *guest = context;
+    bool alive = true;
+    if (sipc_os_claimed_by_another(&guest->region.object, SIPC_CLAIM_HOST, &alive) || alive) return;
+    // A host that closes in order closes its slots before it gives its claim back: the workers
+    // know.
+    if (sipc_state_code(sipc_load_acquire(&guest->region.slots[0].turn->caller_state)) ==
+        SIPC_CODE_CLOSED)
+        return;
+    if (sipc_load_acquire(&guest->stopping) == 0) sipc_exchange_barrier(&guest->host_died, 1);
+    sipc_guest_stop(guest);
+}
+
+static sipc_status watch_host(sipc_guest *guest) {
+    sipc_status status = sipc_os_watch_start(look_for_host, guest, &guest->watch);
+    if (status) return status;
+    const volatile struct sipc_host_line *line =
+        (struct sipc_host_line *)(guest->region.base + sizeof(struct sipc_exchange_header));
+    struct sipc_os_process process = {.id = line->host_pid,
+                                      .id_namespace = line->host_pid_namespace};
+    status = sipc_os_watch_claim(guest->watch, &guest->region.object, SIPC_CLAIM_HOST, &process);
+    // The host may have gone before it was watched, and its id to another process.
+    look_for_host(guest);
+    return status;
+}
+
 static void release(sipc_guest *guest) {
+    sipc_os_watch_stop(guest->watch);
     for (uint32_t i = 0; i < guest->worker_count; i++) leave_slot(&guest->workers[i]);
     sipc_region_close(&guest->region);
     free(guest->workers);
@@ -109,6 +166,7 @@ sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
         options.attach_timeout_ns ? options.attach_timeout_ns : DEFAULT_ATTACH_TIMEOUT_NS);
     sipc_guest *made = calloc(1, sizeof *made);
     if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a guest");
+    made->forks = sipc_os_forks();
     status = sipc_region_attach(&made->region, name, options.any_owner != 0,
                                 sipc_deadline_at(&deadline));
     if (status) {
@@ -117,6 +175,7 @@ sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
     }
     status = sipc_os_random(&made->incarnation);
     if (!status) status = claim_slots(made, &options);
+    if (!status) status = watch_host(made);
     if (status) {
         release(made);
         return status;
@@ -132,10 +191,11 @@ uint32_t sipc_guest_slots(const sipc_guest *guest) {
 // ---- Serving ------------------------------------------------------------------------------------
 
 static enum sipc_served serve(struct worker *worker) {
+    const sipc_guest *outer = handling;
     handling = worker->guest;
     enum sipc_served served =
         sipc_responder_serve(&worker->responder, worker->guest->handler, worker->guest->context);
-    handling = NULL;
+    handling = outer;
     return served;
 }
 
@@ -164,19 +224,26 @@ static sipc_status start_worker(struct worker *worker) {
 }
 
 sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *context) {
-    if (!guest || !handler)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "the %s is NULL", guest ? "handler" : "guest");
+    sipc_status status = check_serving(guest, handler);
+    if (status) return status;
     if (sipc_load_acquire(&guest->stopping) != 0)
         return sipc_fail(SIPC_CLOSED, "the guest was stopped; attach again");
     if (sipc_exchange_barrier(&guest->started, 1) != 0)
         return sipc_fail(SIPC_BUSY, "the guest's workers were started already");
     guest->handler = handler;
     guest->context = context;
-    sipc_status status = SIPC_OK;
     for (uint32_t i = 0; i < guest->worker_count && !status; i++)
         status = start_worker(&guest->workers[i]);
     if (status) sipc_guest_stop(guest);
     return status;
+}
+
+// Why a guest whose workers have ended, ended. A host that closed in order has closed its slots
+// first.
+static sipc_status ended(const sipc_guest *guest) {
+    if (sipc_load_acquire(&guest->host_died) == 0) return SIPC_OK;
+    return sipc_fail(SIPC_PEER_DIED, "the host of region \"%s\" is gone; detach and attach again",
+                     guest->region.name);
 }
 
 static sipc_status wait_for_workers(sipc_guest *guest) {
@@ -185,11 +252,13 @@ static sipc_status wait_for_workers(sipc_guest *guest) {
                          "called from a handler of the guest, which would wait for itself");
     for (uint32_t running; (running = sipc_load_acquire(&guest->running)) != 0;)
         sipc_os_park(&guest->running, running, SIPC_NEVER);
-    return SIPC_OK;
+    return ended(guest);
 }
 
 sipc_status sipc_guest_wait(sipc_guest *guest) {
-    if (!guest || sipc_load_acquire(&guest->started) == 0)
+    sipc_status status = check_guest(guest);
+    if (status) return status;
+    if (sipc_load_acquire(&guest->started) == 0)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "the guest was not started; call sipc_guest_start() first");
     return wait_for_workers(guest);
@@ -198,8 +267,8 @@ sipc_status sipc_guest_wait(sipc_guest *guest) {
 sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *context,
                             uint32_t *served) {
     if (served) *served = 0;
-    if (!guest || !handler)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "the %s is NULL", guest ? "handler" : "guest");
+    sipc_status status = check_serving(guest, handler);
+    if (status) return status;
     if (sipc_load_acquire(&guest->started) != 0)
         return sipc_fail(SIPC_BUSY, "the guest's workers serve its slots");
     guest->handler = handler;
@@ -218,6 +287,7 @@ sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *conte
             open++;
     }
     if (served) *served = answered;
+    if (sipc_load_acquire(&guest->host_died) != 0) return ended(guest);
     if (open == 0 || sipc_load_acquire(&guest->stopping) != 0)
         return sipc_fail(SIPC_CLOSED, "the host closed the region or the guest was stopped");
     return SIPC_OK;
@@ -226,7 +296,7 @@ sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *conte
 // ---- The end ------------------------------------------------------------------------------------
 
 void sipc_guest_stop(sipc_guest *guest) {
-    if (!guest) return;
+    if (check_guest(guest)) return;
     // Barrier: a worker that goes to sleep after this sees it; one that sleeps is roused.
     sipc_exchange_barrier(&guest->stopping, 1);
     for (uint32_t i = 0; i < guest->worker_count; i++)
@@ -235,6 +305,8 @@ void sipc_guest_stop(sipc_guest *guest) {
 
 sipc_status sipc_guest_detach(sipc_guest *guest) {
     if (!guest) return SIPC_OK;
+    sipc_status status = check_guest(guest);
+    if (status) return status;
     if (handling == guest)
         return sipc_fail(SIPC_BUSY,
                          "called from a handler of the guest, which would wait for itself");

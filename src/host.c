@@ -14,8 +14,19 @@ struct sipc_host {
     struct sipc_pool pool;
     void *pool_memory;
     uint64_t timeout_ns;
+    bool resend;
+    uint32_t forks;      // of the process that made it
     sipc_word shut_down; // 0; 1: somebody shuts down; 2: done
 };
+
+// A handle that is there and is this process's.
+static sipc_status check_host(const sipc_host *host) {
+    if (!host) return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; create one first");
+    if (host->forks != sipc_os_forks())
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the host belongs to the process that forked this one; create one here");
+    return SIPC_OK;
+}
 
 // ---- Life ---------------------------------------------------------------------------------------
 
@@ -43,9 +54,19 @@ static sipc_status make_pool(struct sipc_host *host, const sipc_wait_policy *pol
     for (uint32_t i = 0; i < count; i++) {
         struct sipc_session *session = sipc_pool_session(&host->pool, i);
         session->host = host;
+        session->pool = &host->pool;
         sipc_caller_init(&session->caller, &host->region.slots[i], policy, &session->interrupt);
+        session->caller.waiter.before_sleep = sipc_session_watch;
+        session->caller.waiter.context = session;
     }
-    return SIPC_OK;
+    return sipc_os_watch_start(sipc_pool_look, &host->pool, &host->pool.watch);
+}
+
+static void release(struct sipc_host *host) {
+    sipc_os_watch_stop(host->pool.watch);
+    sipc_region_close(&host->region);
+    free(host->pool_memory);
+    free(host);
 }
 
 sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_size,
@@ -62,7 +83,9 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
     if (status) return status;
     struct sipc_host *made = calloc(1, sizeof *made);
     if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a host");
+    made->forks = sipc_os_forks();
     made->timeout_ns = options.timeout_ns;
+    made->resend = options.resend != 0;
     status = sipc_region_create(&made->region, name, options.mode, options.backend, &geometry);
     if (status) {
         free(made);
@@ -71,8 +94,7 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
     status = make_pool(made, &options.wait);
     if (status) {
         sipc_region_remove(&made->region);
-        sipc_region_close(&made->region);
-        free(made);
+        release(made);
         return status;
     }
     *host = made;
@@ -89,6 +111,7 @@ static void close_session(struct sipc_session *session) {
 }
 
 void sipc_host_shutdown(sipc_host *host) {
+    if (check_host(host)) return;
     uint32_t expected = 0;
     if (!atomic_compare_exchange_strong_explicit(&host->shut_down, &expected, 1,
                                                  memory_order_seq_cst, memory_order_seq_cst)) {
@@ -109,11 +132,9 @@ void sipc_host_shutdown(sipc_host *host) {
 }
 
 void sipc_host_close(sipc_host *host) {
-    if (!host) return;
+    if (!host || check_host(host)) return;
     sipc_host_shutdown(host);
-    sipc_region_close(&host->region);
-    free(host->pool_memory);
-    free(host);
+    release(host);
 }
 
 uint32_t sipc_host_slots(const sipc_host *host) {
@@ -147,7 +168,8 @@ sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_n
                               sipc_session **session) {
     if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; pass where to put it");
     *session = NULL;
-    if (!host) return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; create one first");
+    sipc_status status = check_host(host);
+    if (status) return status;
     struct sipc_deadline deadline = deadline_of(host, timeout_ns);
     return acquire(host, slot, &deadline, session);
 }
@@ -199,11 +221,14 @@ static sipc_status exchange(sipc_session *session, uint32_t message_id, const vo
                          "an earlier request of slot %u is still in its handler; call "
                          "sipc_session_settle() first",
                          session->caller.slot->index);
-    if (sipc_session_enter(session))
-        status =
-            sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
-    else
+    if (sipc_session_enter(session)) {
+        do
+            status =
+                sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
+        while (status == SIPC_PEER_DIED && session->host->resend);
+    } else {
         status = closed();
+    }
     sipc_session_leave(session);
     return status;
 }
@@ -211,10 +236,12 @@ static sipc_status exchange(sipc_session *session, uint32_t message_id, const vo
 sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32_t request_size,
                               uint64_t timeout_ns, const void **response, uint32_t *response_size) {
     if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; acquire one first");
+    sipc_status status = check_host(session->host);
+    if (status) return status;
     struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
     struct sipc_answer answer = {.data = NULL};
-    sipc_status status = exchange(session, message_id, session->caller.slot->request, request_size,
-                                  &deadline, &answer);
+    status = exchange(session, message_id, session->caller.slot->request, request_size, &deadline,
+                      &answer);
     if (response) *response = answer.data;
     if (response_size) *response_size = answer.size;
     return status;
@@ -224,7 +251,8 @@ sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32
 // -----------------------------------------------------------------------
 
 static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
-    if (!host) return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; create one first");
+    sipc_status status = check_host(host);
+    if (status) return status;
     if (!call) return sipc_fail(SIPC_INVALID_ARGUMENT, "call is NULL");
     if (!call->request && call->request_size)
         return sipc_fail(SIPC_INVALID_ARGUMENT, "the request is NULL but its size is %u",
@@ -236,6 +264,7 @@ static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
                              call->request_size);
 }
 
+// Copies the response, or says how much room it needs. A failure of the call itself comes first.
 static sipc_status take_response(const struct sipc_answer *answer, sipc_status status,
                                  sipc_call *call) {
     call->response_size = answer->size;
@@ -243,14 +272,17 @@ static sipc_status take_response(const struct sipc_answer *answer, sipc_status s
     void *to = call->response;
     if (call->reserve && answer->size) {
         to = call->reserve(call->reserve_context, answer->size);
-        if (!to)
+        if (!to && !status)
             return sipc_fail(SIPC_RESPONSE_LOST, "no memory for the response of %u bytes",
                              answer->size);
-    } else if (answer->size > call->response_capacity)
-        return sipc_fail(SIPC_BUFFER_TOO_SMALL,
-                         "the response has %u bytes, the buffer given for it %u", answer->size,
-                         call->response_capacity);
-    sipc_copy(to, answer->data, answer->size);
+    } else if (answer->size > call->response_capacity) {
+        to = NULL;
+        if (!status)
+            return sipc_fail(SIPC_BUFFER_TOO_SMALL,
+                             "the response has %u bytes, the buffer given for it %u", answer->size,
+                             call->response_capacity);
+    }
+    if (to) sipc_copy(to, answer->data, answer->size);
     return status;
 }
 

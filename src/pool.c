@@ -45,39 +45,43 @@ static void rouse_watcher(struct sipc_pool *pool) {
     }
 }
 
+// A slot is free that was not.
+static void announce(struct sipc_pool *pool) {
+    if (!unpark(pool) && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
+}
+
 void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session) {
     bool abandoned = session->caller.abandoned;
     // Barrier: either we see who waits, or they see the free slot when they look once more.
     sipc_exchange_barrier(&session->claim, SIPC_FREE);
-    bool taken = unpark(pool);
     // An abandoned slot is of use to a parked thread, which will watch it, but not to those that
     // watch already.
-    if (!taken && !abandoned && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
+    if (abandoned)
+        unpark(pool);
+    else
+        announce(pool);
 }
 
 static bool try_slot(struct sipc_session *session) {
     if (!try_claim(session)) return false;
     if (sipc_caller_usable(&session->caller)) return true;
-    sipc_store_release(&session->claim, SIPC_FREE);
+    // Who found it claimed just now may have parked: somebody must watch it.
+    sipc_pool_release(session->pool, session);
     return false;
 }
 
 // ---- Looking for a slot
 // ---------------------------------------------------------------------------
 
-static bool attended(const struct sipc_session *session) {
-    return sipc_load_relaxed(&session->caller.slot->responder->state) & SIPC_FLAG_ATTENDED;
-}
-
 // A free slot that a responder serves. If none is served at all, any free one: its request waits
 // for a guest to come.
 static struct sipc_session *try_any(struct sipc_pool *pool) {
     struct sipc_session *last = sipc_pool_session(pool, last_slot < pool->count ? last_slot : 0);
-    if (attended(last) && try_slot(last)) return last;
+    if (sipc_session_attended(last) && try_slot(last)) return last;
     bool served = false;
     for (uint32_t i = 0; i < pool->count; i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
-        if (!attended(session)) continue;
+        if (!sipc_session_attended(session)) continue;
         served = true;
         if (try_slot(session)) return session;
     }
@@ -122,8 +126,11 @@ static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any
         *result = sipc_caller_settle(&session->caller, deadline);
     sipc_session_leave(session);
     if (any) {
-        sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
+        uint32_t bits =
+            sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
         sipc_subtract_barrier(&pool->watchers, 1);
+        // We have what we want; the notice of another slot is for somebody else.
+        if (*result == SIPC_WAIT_READY && (bits & SIPC_INTERRUPT_RELEASED)) announce(pool);
     }
     if (other) sipc_pool_release(pool, other);
     return *result == SIPC_WAIT_READY;

@@ -20,8 +20,8 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     uint8_t *at = region->base + SIPC_SLOTS_OFFSET + index * geometry->slot_size;
     struct sipc_slot_header *header = (struct sipc_slot_header *)at;
     uint64_t buffers = geometry->slot_size - SIPC_SLOT_HEADER_SIZE;
-    uint64_t response_room =
-        (geometry->response_capacity + SIPC_LINE_SIZE - 1ull) / SIPC_LINE_SIZE * SIPC_LINE_SIZE;
+    uint64_t response_room = (geometry->response_capacity + SIPC_LINE_SIZE - UINT64_C(1)) /
+                             SIPC_LINE_SIZE * SIPC_LINE_SIZE;
     slot->turn = &header->turn;
     slot->responder = &header->responder;
     struct sipc_slot_tail *tail = (struct sipc_slot_tail *)(region->base + geometry->tail_offset);
@@ -32,27 +32,33 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     slot->request_capacity = geometry->request_capacity;
     slot->response_capacity = geometry->response_capacity;
     slot->index = index;
+    slot->object = &region->object;
 }
 
-typedef sipc_status event_maker(const char *region, uint32_t slot, enum sipc_side side,
-                                void **handle);
+// The host creates the events, with the region's mode; a guest opens them.
+static sipc_status make_event(const struct sipc_region *region, uint32_t slot, enum sipc_side side,
+                              bool create, uint32_t mode, struct sipc_event *event) {
+    const struct sipc_os_backend *backend = region->backend;
+    sipc_status status = create ? backend->create(region->name, slot, side, mode, &event->handle)
+                                : backend->open(region->name, slot, side, &event->handle);
+    if (!status) event->backend = backend;
+    return status;
+}
 
-static sipc_status make_slots(struct sipc_region *region, event_maker *make_event) {
+static sipc_status make_slots(struct sipc_region *region, bool create, uint32_t mode) {
     uint32_t count = sipc_geometry_slots(&region->geometry);
     region->slots = calloc(count, sizeof *region->slots);
     if (!region->slots) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u slots", count);
-    for (uint32_t i = 0; i < count; i++) {
+    sipc_status status = SIPC_OK;
+    for (uint32_t i = 0; i < count && !status; i++) {
         struct sipc_slot *slot = &region->slots[i];
         locate(region, i, slot);
-        sipc_status status =
-            make_event(region->name, i, SIPC_SIDE_CALLER, &slot->wakes_caller.handle);
-        if (status) return status;
-        slot->wakes_caller.backend = region->backend;
-        status = make_event(region->name, i, SIPC_SIDE_RESPONDER, &slot->wakes_responder.handle);
-        if (status) return status;
-        slot->wakes_responder.backend = region->backend;
+        status = make_event(region, i, SIPC_SIDE_CALLER, create, mode, &slot->wakes_caller);
+        if (!status)
+            status =
+                make_event(region, i, SIPC_SIDE_RESPONDER, create, mode, &slot->wakes_responder);
     }
-    return SIPC_OK;
+    return status;
 }
 
 static void close_event(struct sipc_event *event) {
@@ -61,6 +67,27 @@ static void close_event(struct sipc_event *event) {
 
 // ---- Creation (spec 9)
 // ----------------------------------------------------------------------------
+
+static void remove_events(const char *name, const struct sipc_os_backend *backend, uint32_t slots) {
+    for (uint32_t i = 0; i < slots; i++) {
+        backend->remove(name, i, SIPC_SIDE_CALLER);
+        backend->remove(name, i, SIPC_SIDE_RESPONDER);
+    }
+}
+
+// The events of a dead host, as far as its region tells: it may be half built, or no region at all.
+static void remove_stale_events(const char *name, const struct sipc_os_object *stale) {
+    uint64_t size;
+    struct sipc_exchange_header header;
+    struct sipc_geometry geometry;
+    if (sipc_os_object_size(stale, &size) || size < sizeof header ||
+        sipc_os_object_read(stale, &header, sizeof header) || header.magic != SIPC_MAGIC ||
+        sipc_geometry_check(&header, size, &geometry))
+        return;
+    const struct sipc_os_backend *backend =
+        header.event_backend ? sipc_os_backend(header.event_backend) : NULL;
+    if (backend) remove_events(name, backend, sipc_geometry_slots(&geometry));
+}
 
 // A name that is taken: a living host keeps it, a stale region loses it.
 static sipc_status remove_stale(const char *name, const char *object_name) {
@@ -73,7 +100,10 @@ static sipc_status remove_stale(const char *name, const char *object_name) {
         status =
             sipc_fail(SIPC_EXISTS, "a host of the name \"%s\" is alive; choose another name", name);
     // Holding the claim: only we may take this object's name away.
-    if (!status && sipc_os_object_is_named(&stale)) sipc_os_object_remove_name(object_name);
+    if (!status && sipc_os_object_is_named(&stale)) {
+        remove_stale_events(name, &stale);
+        sipc_os_object_remove_name(object_name);
+    }
     sipc_os_object_close(&stale);
     return status;
 }
@@ -98,7 +128,7 @@ static sipc_status claim_name(const char *name, const char *object_name, uint32_
     }
 }
 
-static sipc_status build(struct sipc_region *region) {
+static sipc_status build(struct sipc_region *region, uint32_t mode) {
     const struct sipc_geometry *geometry = &region->geometry;
     sipc_status status = sipc_os_object_allocate(&region->object, geometry->region_size);
     if (status) return status;
@@ -106,7 +136,7 @@ static sipc_status build(struct sipc_region *region) {
     status = sipc_os_object_map(&region->object, geometry->region_size, &base);
     if (status) return status;
     region->base = base;
-    status = make_slots(region, region->backend->create);
+    status = make_slots(region, true, mode);
     if (status) return status;
 
     struct sipc_exchange_header *header = header_of(region);
@@ -121,7 +151,9 @@ static sipc_status build(struct sipc_region *region) {
     header->slot_size = geometry->slot_size;
     header->tail_offset = geometry->tail_offset;
     struct sipc_host_line *line = (struct sipc_host_line *)(header + 1);
-    line->host_pid = sipc_os_process_id();
+    struct sipc_os_process process = sipc_os_this_process();
+    line->host_pid = process.id;
+    line->host_pid_namespace = process.id_namespace;
     status = sipc_os_random(&line->incarnation);
     if (status) return status;
     // Release: who reads the version sees all of the above.
@@ -143,7 +175,7 @@ sipc_status sipc_region_create(struct sipc_region *region, const char *name, uin
     sipc_name_object(name, object_name);
     status = claim_name(name, object_name, mode, &region->object);
     if (status) return status;
-    status = build(region);
+    status = build(region, mode);
     if (status) {
         sipc_region_remove(region);
         sipc_region_close(region);
@@ -221,7 +253,7 @@ static sipc_status attach_object(struct sipc_region *region, bool any_owner) {
     status = sipc_os_object_map(&region->object, region->geometry.region_size, &base);
     if (status) return status;
     region->base = base;
-    return make_slots(region, region->backend->open);
+    return make_slots(region, false, 0);
 }
 
 static sipc_status attach_once(struct sipc_region *region, const char *object_name,
@@ -255,10 +287,8 @@ sipc_status sipc_region_attach(struct sipc_region *region, const char *name, boo
 void sipc_region_remove(struct sipc_region *region) {
     char object_name[SIPC_OBJECT_NAME_SIZE];
     sipc_name_object(region->name, object_name);
-    for (uint32_t i = 0; i < sipc_geometry_slots(&region->geometry); i++) {
-        region->backend->remove(region->name, i, SIPC_SIDE_CALLER);
-        region->backend->remove(region->name, i, SIPC_SIDE_RESPONDER);
-    }
+    // The events first: as long as the name stands, no other host makes events of these names.
+    remove_events(region->name, region->backend, sipc_geometry_slots(&region->geometry));
     if (sipc_os_object_is_named(&region->object)) sipc_os_object_remove_name(object_name);
 }
 

@@ -62,6 +62,13 @@ static bool stands(const struct sipc_slot *slot, uint32_t generation) {
            sipc_state_unattended(sipc_load_relaxed(&slot->responder->state)) == response;
 }
 
+// The request's id, also if the former responder died between writing its complement and
+// publishing.
+static uint64_t request_id(const struct sipc_slot *slot) {
+    uint64_t id = ((const volatile struct sipc_turn_line *)slot->turn)->transport_id;
+    return id >> SIPC_TRANSPORT_ID_SLOT_SHIFT == slot->index + UINT64_C(1) ? id : ~id;
+}
+
 // Takes the slot over. A request that the former responder had begun is never begun again: its
 // caller is told. Returns the caller's word that is dealt with, or an idle one.
 static uint32_t succeed(const struct sipc_slot *slot) {
@@ -74,7 +81,7 @@ static uint32_t succeed(const struct sipc_slot *slot) {
         sipc_load_relaxed(&slot->owner->started) == sipc_state(generation, 0)) {
         const volatile struct sipc_turn_line *line = slot->turn;
         answer(slot, generation,
-               &(struct response_fields){.transport_id = line->transport_id,
+               &(struct response_fields){.transport_id = request_id(slot),
                                          .message_id = line->message_id,
                                          .status = SIPC_ANSWER_RESPONDER_DIED});
         dealt_with = true;
@@ -87,7 +94,9 @@ static uint32_t succeed(const struct sipc_slot *slot) {
 void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
                          uint64_t incarnation, const sipc_wait_policy *policy,
                          const sipc_word *interrupt) {
-    slot->owner->owner_pid = sipc_os_process_id();
+    struct sipc_os_process process = sipc_os_this_process();
+    slot->owner->owner_pid = process.id;
+    slot->owner->owner_pid_namespace = process.id_namespace;
     slot->owner->owner_incarnation = incarnation;
     sipc_store_relaxed(&slot->responder->waiting, 0);
     *responder = (struct sipc_responder){.slot = slot, .seen = succeed(slot)};

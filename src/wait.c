@@ -93,7 +93,9 @@ static void learn_from_yield(struct sipc_waiter *waiter, uint32_t yields_before,
 }
 
 static bool interrupted(const struct sipc_waiter *waiter) {
-    return (sipc_load_acquire(waiter->interrupt) & SIPC_INTERRUPTS) != 0;
+    uint32_t word = sipc_load_acquire(waiter->interrupt);
+    return (word & SIPC_INTERRUPT_BITS) != 0 ||
+           (word & ~(SIPC_INTERRUPT_EVENT - 1)) != waiter->events;
 }
 
 void sipc_wait_rouse(const struct sipc_waiter *waiter) {
@@ -112,6 +114,7 @@ static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_
     sipc_exchange_barrier(&waiter->asleep, 1);
     sipc_exchange_barrier(waiter->waiting, 1);
     for (;;) {
+        if (waiter->before_sleep) waiter->before_sleep(waiter->context);
         // Before the look: what changes after it does not let us sleep.
         uint32_t seen = sipc_load_acquire(waiter->watched);
         if (ready(role)) break;

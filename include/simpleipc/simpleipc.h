@@ -11,7 +11,8 @@
  * - Times are nanoseconds of a monotonic clock. Sizes are bytes.
  * - A function that fails has done nothing but what its status says, and has left a text for the
  *   calling thread in sipc_error_text(): what was wrong, with which value, and what to do.
- * - A handle belongs to the process that made it. A child made by fork() must not use it.
+ * - A handle belongs to the process that made it. In a child made by fork() its
+ *   functions fail with SIPC_INVALID_ARGUMENT or do nothing.
  * - Strings are UTF-8 and end with a NUL byte.
  */
 #ifndef SIMPLEIPC_SIMPLEIPC_H
@@ -32,10 +33,13 @@
 extern "C" {
 #endif
 
-/** @name Version of the library @{ */
-#define SIPC_VERSION_MAJOR 0
-#define SIPC_VERSION_MINOR 1
-#define SIPC_VERSION_PATCH 0
+/**
+ * @name Version of the library
+ * @{
+ */
+#define SIPC_VERSION_MAJOR 0 /**< Changes when the ABI does. */
+#define SIPC_VERSION_MINOR 1 /**< Changes when functions are added. */
+#define SIPC_VERSION_PATCH 0 /**< Changes with each release. */
 /** @} */
 
 /**
@@ -104,7 +108,10 @@ SIPC_API const char *sipc_error_text(void);
 /** @return the library's version, as "0.1.0". */
 SIPC_API const char *sipc_version(void);
 
-/** @name Message ids (spec 5) @{ */
+/**
+ * @name Message ids (spec 5)
+ * @{
+ */
 #define SIPC_MESSAGE_NORMAL 0u /**< An ordinary request. */
 #define SIPC_MESSAGE_HEARTBEAT_REQUEST                                                             \
     1u /**< Answered by the guest's library, not by the handler. */
@@ -151,9 +158,13 @@ typedef struct sipc_host_options {
     sipc_backend backend;       /**< Event backend. */
     uint32_t request_capacity;  /**< Payload bytes of a request; 0: half of data_size. */
     uint32_t response_capacity; /**< Payload bytes of a response; 0: half of data_size. */
-    uint32_t mode; /**< Permission bits of the region; 0: 0600. The umask has no part in it. */
+    uint32_t mode;         /**< Permission bits of the region; 0: 0600. The umask has no part in
+                                it, but takes bits away from those of named semaphores. */
     sipc_wait_policy wait; /**< How callers wait. */
-    uint64_t timeout_ns;   /**< Default timeout of a call; 0: 10 s. */
+    uint32_t
+        resend; /**< 1: a request that was not started when its guest died is sent again, to the
+                     next guest of its slot, until its deadline; 0: it fails with SIPC_PEER_DIED. */
+    uint64_t timeout_ns; /**< Default timeout of a call; 0: 10 s. */
 } sipc_host_options;
 
 /** Options of a guest. Zero all of it, then set what differs: 0 is each field's default. */
@@ -188,6 +199,9 @@ typedef struct sipc_call {
     uint32_t response_capacity; /**< Bytes at response. */
     uint32_t
         response_size; /**< Out: bytes of the response; with SIPC_BUFFER_TOO_SMALL those needed. */
+    uint32_t resend;   /**< 1: a request that was not started when its guest died is sent again, to
+                          the   next guest that serves the slot, until its deadline; 0: it fails with
+                          SIPC_PEER_DIED. */
     uint64_t timeout_ns;          /**< From now; SIPC_DEFAULT_TIMEOUT or SIPC_FOREVER. */
     sipc_reserve reserve;         /**< Not NULL: asked for room instead of using response. */
     void *reserve_context;        /**< Handed to it. */
@@ -250,7 +264,7 @@ SIPC_API sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t 
  * @param session a session that is not in a call.
  * @param capacity receives the buffer's size; may be NULL.
  * @return the buffer, 64-byte aligned; valid until the session is released. NULL while an earlier
- *         request of this slot may still be in its handler: sipc_session_call() would wait for it.
+ *         request of this slot may still be in its handler: wait with sipc_session_settle().
  */
 SIPC_API void *sipc_session_request(sipc_session *session, uint32_t *capacity);
 
@@ -362,7 +376,8 @@ SIPC_API sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, v
 /**
  * Waits until every worker has ended: by sipc_guest_stop(), by a SHUTDOWN message or with the host.
  * @param guest a guest that was started. Not to be called from a handler.
- * @return SIPC_OK; SIPC_BUSY from inside a handler; SIPC_INVALID_ARGUMENT if it was never started.
+ * @return SIPC_OK; SIPC_PEER_DIED if the host's process is gone; SIPC_BUSY from inside a handler;
+ *         SIPC_INVALID_ARGUMENT if it was never started.
  */
 SIPC_API sipc_status sipc_guest_wait(sipc_guest *guest);
 
@@ -373,7 +388,8 @@ SIPC_API sipc_status sipc_guest_wait(sipc_guest *guest);
  * handed to it.
  * @param served receives the number of requests answered; may be NULL.
  * @return SIPC_OK; SIPC_CLOSED when the host has closed every slot or the guest was stopped;
- * SIPC_BUSY if it was started. Threads: one at a time.
+ *         SIPC_PEER_DIED if the host's process is gone; SIPC_BUSY if it was started.
+ * Threads: one at a time.
  */
 SIPC_API sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *context,
                                      uint32_t *served);

@@ -54,8 +54,8 @@ static inline void sipc_set_bits(sipc_word *word, uint32_t bits) {
     atomic_fetch_or_explicit(word, bits, memory_order_seq_cst);
 }
 
-static inline void sipc_clear_bits(sipc_word *word, uint32_t bits) {
-    atomic_fetch_and_explicit(word, ~bits, memory_order_seq_cst);
+static inline uint32_t sipc_clear_bits(sipc_word *word, uint32_t bits) {
+    return atomic_fetch_and_explicit(word, ~bits, memory_order_seq_cst);
 }
 
 // Tells the core that this is a polling loop.

@@ -10,7 +10,10 @@
 #define SIPC_PRINTF(text, first)
 #endif
 
-// Leaves the text for sipc_error_text() and returns the status, so that a failure is one line.
-sipc_status sipc_fail(sipc_status status, const char *format, ...) SIPC_PRINTF(2, 3);
+// Leaves the text for sipc_error_text(); one that is too long ends with "...".
+void sipc_note_failure(const char *format, ...) SIPC_PRINTF(1, 2);
+
+// A failure in one line: leaves the text and is the status.
+#define sipc_fail(status, ...) (sipc_note_failure(__VA_ARGS__), (status))
 
 #endif

@@ -43,7 +43,9 @@ struct sipc_exchange_header {
 struct sipc_host_line {
     uint64_t incarnation;
     uint32_t host_pid;
-    uint8_t reserved[52];
+    uint32_t padding;
+    uint64_t host_pid_namespace;
+    uint8_t reserved[40];
 };
 
 // The plain fields belong to the side whose turn it is (spec 2.3).
@@ -79,7 +81,8 @@ struct sipc_owner_line {
     sipc_word started;
     uint32_t owner_pid;
     uint64_t owner_incarnation;
-    uint8_t reserved[48];
+    uint64_t owner_pid_namespace;
+    uint8_t reserved[40];
 };
 
 struct sipc_annex_line {
@@ -154,6 +157,7 @@ SIPC_AT(sipc_exchange_header, slot_size, 48);
 SIPC_AT(sipc_exchange_header, tail_offset, 56);
 SIPC_AT(sipc_host_line, incarnation, 0);
 SIPC_AT(sipc_host_line, host_pid, 8);
+SIPC_AT(sipc_host_line, host_pid_namespace, 16);
 SIPC_AT(sipc_turn_line, caller_state, 0);
 SIPC_AT(sipc_turn_line, tiny_state, 4);
 SIPC_AT(sipc_turn_line, transport_id, 8);
@@ -173,6 +177,7 @@ SIPC_AT(sipc_slot_header, responder.flags, 96);
 SIPC_AT(sipc_slot_tail, owner.started, 0);
 SIPC_AT(sipc_slot_tail, owner.owner_pid, 4);
 SIPC_AT(sipc_slot_tail, owner.owner_incarnation, 8);
+SIPC_AT(sipc_slot_tail, owner.owner_pid_namespace, 16);
 SIPC_AT(sipc_slot_tail, annex.deadline, 64);
 SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
 #undef SIPC_AT

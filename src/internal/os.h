@@ -54,7 +54,32 @@ void sipc_os_unclaim(const struct sipc_os_object *object, uint32_t claim);
 sipc_status sipc_os_claimed_by_another(const struct sipc_os_object *object, uint32_t claim,
                                        bool *claimed);
 
-uint32_t sipc_os_process_id(void);
+// How many fork()s lie between this process and the one that was started: a handle of another
+// process is useless here.
+uint32_t sipc_os_forks(void);
+
+// Notices of death (spec 9). A watch is one blocked thread; it costs nothing while nobody dies.
+struct sipc_os_watch;
+
+// A process as others may know it: its id, and what tells whether the id means the same process
+// here.
+struct sipc_os_process {
+    uint32_t id;
+    uint64_t id_namespace;
+};
+struct sipc_os_process sipc_os_this_process(void);
+
+// notice is called on the watch's thread, after a watched process has ended; it looks for itself
+// who that was. May also be called when nobody has.
+sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
+                                struct sipc_os_watch **watch);
+// Watches the process that holds this claim of the object. The process is a hint that may be wrong
+// or gone by now: look at the claim after this. Watching what is watched already does nothing.
+sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_os_object *object,
+                                uint32_t claim, const struct sipc_os_process *process);
+// No notice comes after this returns. NULL does nothing. Not to be called by notice.
+void sipc_os_watch_stop(struct sipc_os_watch *watch);
+
 sipc_status sipc_os_random(uint64_t *value);
 
 // ---- Events: how two processes wake each other (spec 7) ----------------------------------------
@@ -70,7 +95,8 @@ struct sipc_os_backend {
     uint32_t id;
     // Makes or finds the event that wakes one side of one slot. create: exclusive, stale ones
     // removed.
-    sipc_status (*create)(const char *region, uint32_t slot, enum sipc_side side, void **handle);
+    sipc_status (*create)(const char *region, uint32_t slot, enum sipc_side side, uint32_t mode,
+                          void **handle);
     sipc_status (*open)(const char *region, uint32_t slot, enum sipc_side side, void **handle);
     void (*close)(void *handle);
     void (*remove)(const char *region, uint32_t slot, enum sipc_side side);

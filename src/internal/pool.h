@@ -11,14 +11,18 @@
 #include "caller.h"
 
 struct sipc_host;
+struct sipc_pool;
 
 // A slot of the host, and the handle of whoever holds it.
 struct sipc_session {
     struct sipc_caller caller;
     struct sipc_host *host;
+    struct sipc_pool *pool;
     sipc_word claim;     // SIPC_FREE or SIPC_HELD
     sipc_word in_call;   // 1 while the holder may use the region
-    sipc_word interrupt; // bits of enum sipc_interrupt
+    sipc_word interrupt; // bits of enum sipc_interrupt, and a count of the deaths of its responders
+    _Atomic uint64_t orphan; // incarnation of the last responder that was found dead; 0: none was
+    uint64_t watched; // incarnation of the responder whose process is watched; the holder's own
 };
 
 enum { SIPC_FREE = 0, SIPC_HELD = 1 };
@@ -32,11 +36,12 @@ enum sipc_interrupt {
 struct sipc_pool {
     uint8_t *sessions; // each on cache lines of its own
     uint32_t count;
-    sipc_word closing;  // 1: no slot is given out any more
-    sipc_word releases; // changes with each release that a parked thread waits for
-    sipc_word parked;   // threads that wait for a release
-    sipc_word choosy;   // those among them that wait for one particular slot
-    sipc_word watchers; // sessions that are watching
+    struct sipc_os_watch *watch; // of the responders' processes
+    sipc_word closing;           // 1: no slot is given out any more
+    sipc_word releases;          // changes with each release that a parked thread waits for
+    sipc_word parked;            // threads that wait for a release
+    sipc_word choosy;            // those among them that wait for one particular slot
+    sipc_word watchers;          // sessions that are watching
 };
 
 #define SIPC_SESSION_STRIDE ((sizeof(struct sipc_session) + 127u) / 128u * 128u)
@@ -44,6 +49,14 @@ struct sipc_pool {
 static inline struct sipc_session *sipc_pool_session(const struct sipc_pool *pool, uint32_t slot) {
     return (struct sipc_session *)(pool->sessions + slot * SIPC_SESSION_STRIDE);
 }
+
+// Whether somebody serves the slot: its responder said so and was not found dead.
+bool sipc_session_attended(const struct sipc_session *session);
+// Has the process of the session's responder watched, before its holder sleeps.
+void sipc_session_watch(void *session);
+// Looks which responders have died, and sends their callers out of their waits. For notices of the
+// watch.
+void sipc_pool_look(void *pool);
 
 // Waits for a usable slot: that one, or any with SIPC_ANY_SLOT.
 sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,

@@ -24,6 +24,7 @@ struct sipc_slot {
     struct sipc_responder_line *responder;
     struct sipc_owner_line *owner;
     struct sipc_annex_line *annex;
+    const struct sipc_os_object *object; // of the region: for the slot's claim
     uint8_t *request;
     uint8_t *response;
     uint32_t request_capacity;
@@ -41,6 +42,15 @@ struct sipc_region {
     uint8_t *base;
     struct sipc_slot *slots;
 };
+
+// Whether a responder has the slot's claim: it lives (spec 9). A system call. If the system does
+// not say, it lives.
+static inline bool sipc_slot_is_claimed(const struct sipc_slot *slot) {
+    bool claimed = true;
+    return sipc_os_claimed_by_another(slot->object, SIPC_CLAIM_FIRST_SLOT + slot->index,
+                                      &claimed) ||
+           claimed;
+}
 
 // Computes the geometry of section 2.1. SIPC_INVALID_ARGUMENT names what is out of range.
 sipc_status sipc_geometry_make(uint32_t host_slots, uint32_t guest_slots, uint32_t request_capacity,

@@ -31,13 +31,18 @@ struct sipc_wait_system {
 };
 extern const struct sipc_wait_system sipc_wait_system;
 
-// The bits of an interrupt word that end a wait; the others are its owner's.
-#define SIPC_INTERRUPTS 3u
+// An interrupt word, in private memory: the bits below end a wait while they are set, its high bits
+// count events each of which ends the wait that it falls into. The bit between is its owner's.
+#define SIPC_INTERRUPT_BITS 3u
+#define SIPC_INTERRUPT_EVENT 256u
 
 struct sipc_waiter {
-    sipc_word *watched;         // the peer's state word, on which the futex backend sleeps
-    sipc_word *waiting;         // our word that tells the peer to wake us
-    const sipc_word *interrupt; // private; a bit of SIPC_INTERRUPTS: leave. Not read while spinning
+    sipc_word *watched;                  // the peer's state word, on which the futex backend sleeps
+    sipc_word *waiting;                  // our word that tells the peer to wake us
+    const sipc_word *interrupt;          // not read while spinning
+    uint32_t events;                     // of the interrupt word, when the wait began
+    void (*before_sleep)(void *context); // may be NULL: a last duty, as to have the peer watched
+    void *context;
     struct sipc_event event;
     const struct sipc_wait_system *system;
     sipc_word asleep; // private: 1 from before the last look until it is awake
@@ -54,6 +59,11 @@ sipc_status sipc_wait_policy_check(const sipc_wait_policy *policy);
 void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy,
                       sipc_word *watched, sipc_word *waiting, const sipc_word *interrupt,
                       struct sipc_event event);
+
+// From here on an event of the interrupt word ends the wait.
+static inline void sipc_waiter_begin(struct sipc_waiter *waiter) {
+    waiter->events = sipc_load_acquire(waiter->interrupt) & ~(SIPC_INTERRUPT_EVENT - 1);
+}
 
 // Whether what a role waits for is there (acquire).
 typedef bool sipc_ready(const void *role);

@@ -4,11 +4,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/random.h>
 
-#include "../../internal/errors.h"
 #include "../../internal/os.h"
+#include "../posix/failure.h"
 
 static int lock(const struct sipc_os_object *object, uint32_t claim, int command,
                 struct flock *flock) {
@@ -22,13 +21,24 @@ static int lock(const struct sipc_os_object *object, uint32_t claim, int command
 }
 
 static sipc_status failed(uint32_t claim) {
-    return sipc_fail(SIPC_SYSTEM, "locking byte %u of a region failed: %s", claim, strerror(errno));
+    return sipc_os_fail(SIPC_SYSTEM, errno, "locking byte %u of a region", claim);
+}
+
+// A read lock is somebody who waited for the holder's death and gives way at once.
+static bool only_watched(const struct sipc_os_object *object, uint32_t claim) {
+    struct flock flock = {.l_type = F_WRLCK};
+    return lock(object, claim, F_OFD_GETLK, &flock) == 0 && flock.l_type != F_WRLCK;
 }
 
 sipc_status sipc_os_claim(const struct sipc_os_object *object, uint32_t claim, bool *won) {
-    struct flock flock = {.l_type = F_WRLCK};
-    *won = lock(object, claim, F_OFD_SETLK, &flock) == 0;
-    return *won || errno == EAGAIN || errno == EACCES ? SIPC_OK : failed(claim);
+    for (;;) {
+        struct flock flock = {.l_type = F_WRLCK};
+        *won = lock(object, claim, F_OFD_SETLK, &flock) == 0;
+        if (*won) return SIPC_OK;
+        if (errno != EAGAIN && errno != EACCES) return failed(claim);
+        if (!only_watched(object, claim)) return SIPC_OK;
+        sipc_os_yield();
+    }
 }
 
 void sipc_os_unclaim(const struct sipc_os_object *object, uint32_t claim) {
@@ -40,7 +50,7 @@ sipc_status sipc_os_claimed_by_another(const struct sipc_os_object *object, uint
                                        bool *claimed) {
     struct flock flock = {.l_type = F_WRLCK};
     if (lock(object, claim, F_OFD_GETLK, &flock) != 0) return failed(claim);
-    *claimed = flock.l_type != F_UNLCK;
+    *claimed = flock.l_type == F_WRLCK;
     return SIPC_OK;
 }
 
@@ -49,8 +59,7 @@ sipc_status sipc_os_random(uint64_t *value) {
         ssize_t got;
         do got = getrandom(value, sizeof *value, 0);
         while (got < 0 && errno == EINTR);
-        if (got != (ssize_t)sizeof *value)
-            return sipc_fail(SIPC_SYSTEM, "getrandom failed: %s", strerror(errno));
+        if (got != (ssize_t)sizeof *value) return sipc_os_fail(SIPC_SYSTEM, errno, "getrandom");
     } while (*value == 0);
     return SIPC_OK;
 }

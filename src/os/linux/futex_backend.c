@@ -34,12 +34,19 @@ void sipc_os_unpark(sipc_word *word, uint32_t how_many) {
     wake_on(word, how_many, FUTEX_PRIVATE_FLAG);
 }
 
-static sipc_status no_event(const char *region, uint32_t slot, enum sipc_side side, void **handle) {
+static sipc_status nothing_to_create(const char *region, uint32_t slot, enum sipc_side side,
+                                     uint32_t mode, void **handle) {
     (void)region;
     (void)slot;
     (void)side;
+    (void)mode;
     *handle = NULL;
     return SIPC_OK;
+}
+
+static sipc_status nothing_to_open(const char *region, uint32_t slot, enum sipc_side side,
+                                   void **handle) {
+    return nothing_to_create(region, slot, side, 0, handle);
 }
 
 static void nothing_to_close(void *handle) {
@@ -64,8 +71,8 @@ static void wake(void *handle, sipc_word *word) {
 
 static const struct sipc_os_backend futex_backend = {
     .id = SIPC_BACKEND_FUTEX,
-    .create = no_event,
-    .open = no_event,
+    .create = nothing_to_create,
+    .open = nothing_to_open,
     .close = nothing_to_close,
     .remove = nothing_to_remove,
     .sleep = sleep_on,

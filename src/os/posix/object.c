@@ -4,20 +4,28 @@
 #define _DEFAULT_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../internal/errors.h"
 #include "../../internal/os.h"
+#include "failure.h"
+#include "fork.h"
 
 static int descriptor(const struct sipc_os_object *object) {
     return (int)object->handle;
 }
 
 static sipc_status failed(const char *what, const char *name) {
-    return sipc_fail(SIPC_SYSTEM, "%s of \"%s\" failed: %s", what, name, strerror(errno));
+    return sipc_os_fail(SIPC_SYSTEM, errno, "%s of \"%s\"", what, name);
+}
+
+// A forked child must not keep our claims alive.
+static sipc_status keep(struct sipc_os_object *object, int fd) {
+    sipc_status status = sipc_os_close_in_child(fd);
+    if (status) close(fd);
+    object->handle = fd;
+    return status;
 }
 
 sipc_status sipc_os_object_create(const char *name, uint32_t mode, struct sipc_os_object *object) {
@@ -32,8 +40,7 @@ sipc_status sipc_os_object_create(const char *name, uint32_t mode, struct sipc_o
         close(fd);
         return status;
     }
-    object->handle = fd;
-    return SIPC_OK;
+    return keep(object, fd);
 }
 
 sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object) {
@@ -49,11 +56,11 @@ sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object)
         close(fd);
         return sipc_fail(SIPC_NOT_A_REGION, "\"%s\" is not a shared memory object", name);
     }
-    object->handle = fd;
-    return SIPC_OK;
+    return keep(object, fd);
 }
 
 void sipc_os_object_close(struct sipc_os_object *object) {
+    sipc_os_forget_in_child(descriptor(object));
     close(descriptor(object));
 }
 
@@ -74,20 +81,20 @@ sipc_status sipc_os_object_allocate(struct sipc_os_object *object, uint64_t size
     do error = posix_fallocate(descriptor(object), 0, (off_t)size);
     while (error == EINTR);
     if (error == ENOSPC || error == EFBIG || error == ENOMEM)
-        return sipc_fail(
-            SIPC_NO_SPACE,
-            "no shared memory for %llu bytes: %s; free some, or use fewer or smaller slots",
-            (unsigned long long)size, strerror(error));
+        return sipc_fail(SIPC_NO_SPACE,
+                         "there is no shared memory for a region of %llu bytes; free some, or use "
+                         "fewer or smaller slots",
+                         (unsigned long long)size);
     if (error)
-        return sipc_fail(SIPC_SYSTEM, "posix_fallocate of %llu bytes failed: %s",
-                         (unsigned long long)size, strerror(error));
+        return sipc_os_fail(SIPC_SYSTEM, error, "posix_fallocate of %llu bytes",
+                            (unsigned long long)size);
     return SIPC_OK;
 }
 
 sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size) {
     struct stat status;
     if (fstat(descriptor(object), &status) != 0)
-        return sipc_fail(SIPC_SYSTEM, "fstat of a region failed: %s", strerror(errno));
+        return sipc_os_fail(SIPC_SYSTEM, errno, "fstat of a region");
     *size = (uint64_t)status.st_size;
     return SIPC_OK;
 }
@@ -95,7 +102,7 @@ sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *s
 sipc_status sipc_os_object_is_mine(const struct sipc_os_object *object, bool *mine) {
     struct stat status;
     if (fstat(descriptor(object), &status) != 0)
-        return sipc_fail(SIPC_SYSTEM, "fstat of a region failed: %s", strerror(errno));
+        return sipc_os_fail(SIPC_SYSTEM, errno, "fstat of a region");
     *mine = status.st_uid == geteuid();
     return SIPC_OK;
 }
@@ -104,7 +111,7 @@ sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, s
     ssize_t got;
     do got = pread(descriptor(object), to, size, 0);
     while (got < 0 && errno == EINTR);
-    if (got < 0) return sipc_fail(SIPC_SYSTEM, "pread of a region failed: %s", strerror(errno));
+    if (got < 0) return sipc_os_fail(SIPC_SYSTEM, errno, "pread of a region");
     if ((size_t)got < size)
         return sipc_fail(SIPC_BAD_GEOMETRY, "the object has %zd bytes, fewer than a header of %zu",
                          got, size);
@@ -114,17 +121,14 @@ sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, s
 sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base) {
     void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor(object), 0);
     if (at == MAP_FAILED)
-        return sipc_fail(errno == ENOMEM ? SIPC_OUT_OF_MEMORY : SIPC_SYSTEM,
-                         "mapping %llu bytes failed: %s", (unsigned long long)size,
-                         strerror(errno));
+        return sipc_os_fail(errno == ENOMEM ? SIPC_OUT_OF_MEMORY : SIPC_SYSTEM, errno,
+                            "mapping %llu bytes", (unsigned long long)size);
+    // A mapping holds the object open, and with it our claims: a forked child must not have it.
+    madvise(at, size, MADV_DONTFORK);
     *base = at;
     return SIPC_OK;
 }
 
 void sipc_os_unmap(void *base, uint64_t size) {
     munmap(base, size);
-}
-
-uint32_t sipc_os_process_id(void) {
-    return (uint32_t)getpid();
 }

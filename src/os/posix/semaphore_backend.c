@@ -7,11 +7,10 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
-#include "../../internal/errors.h"
 #include "../../internal/name.h"
+#include "failure.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -22,15 +21,18 @@ static void name_of(const char *region, uint32_t slot, enum sipc_side side,
 }
 
 static sipc_status failed(const char *name) {
-    return sipc_fail(SIPC_SYSTEM, "sem_open of \"%s\" failed: %s", name, strerror(errno));
+    // A host that is closing removes its semaphores first: for a guest it is gone.
+    return sipc_os_fail(errno == ENOENT ? SIPC_NO_HOST : SIPC_SYSTEM, errno, "sem_open of \"%s\"",
+                        name);
 }
 
-static sipc_status create(const char *region, uint32_t slot, enum sipc_side side, void **handle) {
+static sipc_status create(const char *region, uint32_t slot, enum sipc_side side, uint32_t mode,
+                          void **handle) {
     char name[SIPC_OBJECT_NAME_SIZE];
     name_of(region, slot, side, name);
     // The region's name is ours: a semaphore of this name is left over from a dead host.
     sem_unlink(name);
-    sem_t *semaphore = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
+    sem_t *semaphore = sem_open(name, O_CREAT | O_EXCL, (mode_t)mode, 0);
     if (semaphore == SEM_FAILED) return failed(name);
     *handle = semaphore;
     return SIPC_OK;

@@ -2,10 +2,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "../../internal/errors.h"
 #include "../../internal/os.h"
+#include "failure.h"
 
 struct start {
     void (*run)(void *);
@@ -28,7 +27,7 @@ sipc_status sipc_os_thread_start(struct sipc_os_thread *thread, void (*run)(void
     int error = pthread_create(&handle, NULL, begin, start);
     if (error) {
         free(start);
-        return sipc_fail(SIPC_SYSTEM, "pthread_create failed: %s", strerror(error));
+        return sipc_os_fail(SIPC_SYSTEM, error, "pthread_create");
     }
     thread->handle = (uintptr_t)handle;
     return SIPC_OK;

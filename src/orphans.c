@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slots whose responder has died: found when somebody is about to sleep there, and by notices of
+// the system.
+#include "internal/pool.h"
+
+static uint64_t owner_of(const struct sipc_slot *slot) {
+    return ((const volatile struct sipc_owner_line *)slot->owner)->owner_incarnation;
+}
+
+static bool says_attended(const struct sipc_slot *slot) {
+    return (sipc_load_relaxed(&slot->responder->state) & SIPC_FLAG_ATTENDED) != 0;
+}
+
+bool sipc_session_attended(const struct sipc_session *session) {
+    const struct sipc_slot *slot = session->caller.slot;
+    if (!says_attended(slot)) return false;
+    uint64_t orphan = atomic_load_explicit(&session->orphan, memory_order_relaxed);
+    return orphan == 0 || orphan != owner_of(slot);
+}
+
+// Looks whether the responder lives. If not, that ends the wait of the slot's holder.
+static void look(struct sipc_session *session) {
+    const struct sipc_slot *slot = session->caller.slot;
+    // Before the look at the claim: a successor that takes it meanwhile is another incarnation.
+    uint64_t owner = owner_of(slot);
+    if (!sipc_session_attended(session) || sipc_slot_is_claimed(slot)) return;
+    // Counted once, whoever sees it first.
+    if (atomic_exchange_explicit(&session->orphan, owner, memory_order_seq_cst) != owner)
+        sipc_add_barrier(&session->interrupt, SIPC_INTERRUPT_EVENT);
+}
+
+static void watch_owner(const struct sipc_session *session) {
+    const volatile struct sipc_owner_line *line = session->caller.slot->owner;
+    struct sipc_os_process process = {.id = line->owner_pid,
+                                      .id_namespace = line->owner_pid_namespace};
+    // Without a watch the deadline still holds.
+    sipc_os_watch_claim(session->pool->watch, session->caller.slot->object,
+                        SIPC_CLAIM_FIRST_SLOT + session->caller.slot->index, &process);
+}
+
+void sipc_session_watch(void *context) {
+    struct sipc_session *session = context;
+    uint64_t owner = owner_of(session->caller.slot);
+    if (owner == session->watched || !sipc_session_attended(session)) return;
+    watch_owner(session);
+    session->watched = owner;
+    // The process may have gone before it was watched, and its id to another.
+    look(session);
+}
+
+void sipc_pool_look(void *context) {
+    struct sipc_pool *pool = context;
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct sipc_session *session = sipc_pool_session(pool, i);
+        if (!sipc_session_attended(session)) continue;
+        look(session);
+        // Alive: its process id may have been a dead one's, so watch who is there now.
+        if (sipc_session_attended(session))
+            watch_owner(session);
+        else
+            sipc_wait_rouse(&session->caller.waiter);
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SIPC_OS_POSIX_FORK_H
+#define SIPC_OS_POSIX_FORK_H
+
+#include "../../internal/errors.h"
+
+// A child made by fork() shares our open file descriptions and would keep our claims after our
+// death: it closes these.
+sipc_status sipc_os_close_in_child(int fd);
+void sipc_os_forget_in_child(int fd);
+
+#endif
