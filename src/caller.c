@@ -24,11 +24,13 @@ static bool answered(const void *role) {
     return find_response(caller->slot, caller->tiny, awaited(caller)) != NOWHERE;
 }
 
+static void ring(const struct sipc_slot *slot) {
+    slot->wakes_responder.backend->wake(slot->wakes_responder.handle, &slot->turn->caller_state);
+}
+
 // After a state was published by an exchange with barrier: the responder says whether it sleeps.
 static inline void wake_responder(const struct sipc_slot *slot) {
-    if (sipc_load_relaxed(&slot->responder->waiting) != 0)
-        slot->wakes_responder.backend->wake(slot->wakes_responder.handle,
-                                            &slot->turn->caller_state);
+    if (sipc_load_relaxed(&slot->responder->waiting) != 0) ring(slot);
 }
 
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
@@ -83,6 +85,7 @@ SIPC_ALWAYS_INLINE enum sipc_wait_result await_response(struct sipc_caller *call
         sipc_pause();
     }
     enum sipc_wait_result result = sipc_wait_slow(&caller->waiter, answered, caller, deadline);
+    // A hostile peer may have taken its word back meanwhile: then it stands nowhere.
     *place = find_response(slot, tiny, response);
     return result;
 }
@@ -106,8 +109,9 @@ enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller,
 static inline uint32_t next_generation(const struct sipc_caller *caller) {
     const struct sipc_slot *slot = caller->slot;
     uint32_t generation = caller->generation + 1;
-    while (find_response(slot, true, sipc_state(generation, SIPC_CODE_RESPONSE)) != NOWHERE)
-        generation++;
+    for (int words = 2; words > 0; words--)
+        if (find_response(slot, true, sipc_state(generation, SIPC_CODE_RESPONSE)) != NOWHERE)
+            generation++;
     return generation;
 }
 
@@ -231,13 +235,20 @@ static enum place cancel(struct sipc_caller *caller) {
     return place;
 }
 
+static bool attended(const struct sipc_caller *caller) {
+    return (sipc_load_relaxed(&caller->slot->responder->state) & SIPC_FLAG_ATTENDED) != 0;
+}
+
 static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
     bool started = caller->abandoned;
     const char *fate = started ? "maybe executed" : "not started";
+    if (why == SIPC_WAIT_READY)
+        return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response in slot %u was taken back",
+                         caller->slot->index);
     if (why == SIPC_WAIT_DEADLINE)
         return sipc_fail(started ? SIPC_TIMEOUT_MAYBE_EXECUTED : SIPC_TIMEOUT,
-                         "no response in slot %u before the deadline; the request was %s",
-                         caller->slot->index, fate);
+                         "no response in slot %u before the deadline; the request was %s%s",
+                         caller->slot->index, fate, attended(caller) ? "" : "; no guest serves it");
     if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);
@@ -248,16 +259,24 @@ static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why
                      caller->slot->index, fate);
 }
 
+static sipc_status lost(sipc_status status) {
+    return sipc_fail(status, "somebody cut the region's object short; close it and create another");
+}
+
 SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, uint32_t message_id,
                                         const void *payload, uint32_t size,
                                         struct sipc_deadline *deadline,
                                         struct sipc_answer *answer) {
     enum place place;
+    if (sipc_slot_is_lost(caller->slot)) return lost(SIPC_REGION_LOST);
     sipc_waiter_begin(&caller->waiter);
     publish(caller, tiny, message_id, payload, size);
     enum sipc_wait_result result = await_response(caller, tiny, deadline, &place);
-    if (result != SIPC_WAIT_READY) place = cancel(caller);
-    return place == NOWHERE ? gave_up(caller, result) : take_answer(caller, place, answer);
+    if (place == NOWHERE) place = cancel(caller);
+    sipc_status status =
+        place == NOWHERE ? gave_up(caller, result) : take_answer(caller, place, answer);
+    // Asked last: nothing that was read before tells the truth then.
+    return sipc_slot_is_lost(caller->slot) ? lost(SIPC_REGION_LOST_MAYBE_EXECUTED) : status;
 }
 
 sipc_status sipc_caller_exchange(struct sipc_caller *caller, uint32_t message_id,
@@ -272,5 +291,6 @@ void sipc_caller_close(struct sipc_caller *caller) {
     const struct sipc_slot *slot = caller->slot;
     sipc_exchange_barrier(&slot->turn->caller_state,
                           sipc_state(caller->generation, SIPC_CODE_CLOSED));
-    wake_responder(slot);
+    // Whether it says that it waits or not: in a damaged region it cannot.
+    ring(slot);
 }

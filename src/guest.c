@@ -241,6 +241,9 @@ sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *cont
 // Why a guest whose workers have ended, ended. A host that closed in order has closed its slots
 // first.
 static sipc_status ended(const sipc_guest *guest) {
+    if (sipc_load_acquire(guest->region.lost) != 0)
+        return sipc_fail(SIPC_REGION_LOST, "somebody cut the object of region \"%s\" short; detach",
+                         guest->region.name);
     if (sipc_load_acquire(&guest->host_died) == 0) return SIPC_OK;
     return sipc_fail(SIPC_PEER_DIED, "the host of region \"%s\" is gone; detach and attach again",
                      guest->region.name);

@@ -33,6 +33,7 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     slot->response_capacity = geometry->response_capacity;
     slot->index = index;
     slot->object = &region->object;
+    slot->lost = region->lost;
 }
 
 // The host creates the events, with the region's mode; a guest opens them.
@@ -133,7 +134,7 @@ static sipc_status build(struct sipc_region *region, uint32_t mode) {
     sipc_status status = sipc_os_object_allocate(&region->object, geometry->region_size);
     if (status) return status;
     void *base;
-    status = sipc_os_object_map(&region->object, geometry->region_size, &base);
+    status = sipc_os_object_map(&region->object, geometry->region_size, &base, &region->lost);
     if (status) return status;
     region->base = base;
     status = make_slots(region, true, mode);
@@ -250,7 +251,8 @@ static sipc_status attach_object(struct sipc_region *region, bool any_owner) {
     status = check_header(region, &header, object_size);
     if (status) return status;
     void *base;
-    status = sipc_os_object_map(&region->object, region->geometry.region_size, &base);
+    status =
+        sipc_os_object_map(&region->object, region->geometry.region_size, &base, &region->lost);
     if (status) return status;
     region->base = base;
     return make_slots(region, false, 0);

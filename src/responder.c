@@ -177,6 +177,7 @@ enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_han
                                       void *context) {
     const struct sipc_slot *slot = responder->slot;
     uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
+    if (sipc_slot_is_lost(slot)) return SIPC_SERVED_CLOSED;
     if (state == responder->seen) return SIPC_SERVED_NOTHING;
     responder->seen = state;
     switch (sipc_state_code(state)) {

@@ -78,7 +78,10 @@ extern "C" {
     X(UNKNOWN_MESSAGE, -26, NOT_STARTED, "the guest does not handle this message id")              \
     X(HANDLER_FAILED, -27, ANSWERED, "the guest's handler reported an error")                      \
     X(PROTOCOL_VIOLATED, -28, MAYBE_EXECUTED, "the peer broke the protocol")                       \
-    X(RESPONSE_LOST, -29, ANSWERED, "the response came, but there was no memory to take it")
+    X(RESPONSE_LOST, -29, ANSWERED, "the response came, but there was no memory to take it")       \
+    X(REGION_LOST, -30, NOT_STARTED, "the region's memory was taken away")                         \
+    X(REGION_LOST_MAYBE_EXECUTED, -31, MAYBE_EXECUTED,                                             \
+      "the region's memory was taken away; the request may have been executed")
 
 /** Outcome of a function: SIPC_OK is 0, every error is negative. */
 typedef enum sipc_status {

@@ -44,7 +44,9 @@ sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *s
 sipc_status sipc_os_object_is_mine(const struct sipc_os_object *object, bool *mine);
 // Reads without mapping: a short object is an error, not a fault.
 sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, size_t size);
-sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base);
+// *lost becomes 1 when somebody has cut the object short and this process would have died of it.
+sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base,
+                               const sipc_word **lost);
 void sipc_os_unmap(void *base, uint64_t size);
 
 // Claims (spec 9): exclusive, kept by the kernel, gone with the process however it ends.

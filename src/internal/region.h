@@ -25,6 +25,7 @@ struct sipc_slot {
     struct sipc_owner_line *owner;
     struct sipc_annex_line *annex;
     const struct sipc_os_object *object; // of the region: for the slot's claim
+    const sipc_word *lost;               // of the region: 1: its memory was taken away
     uint8_t *request;
     uint8_t *response;
     uint32_t request_capacity;
@@ -40,8 +41,14 @@ struct sipc_region {
     struct sipc_geometry geometry;
     const struct sipc_os_backend *backend;
     uint8_t *base;
+    const sipc_word *lost;
     struct sipc_slot *slots;
 };
+
+// Somebody cut the object short: what stands in the slot says nothing any more.
+static inline bool sipc_slot_is_lost(const struct sipc_slot *slot) {
+    return sipc_load_acquire(slot->lost) != 0;
+}
 
 // Whether a responder has the slot's claim: it lives (spec 9). A system call. If the system does
 // not say, it lives.

@@ -11,6 +11,7 @@
 #include "../../internal/os.h"
 #include "failure.h"
 #include "fork.h"
+#include "guard.h"
 
 static int descriptor(const struct sipc_os_object *object) {
     return (int)object->handle;
@@ -118,17 +119,23 @@ sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, s
     return SIPC_OK;
 }
 
-sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base) {
+sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base,
+                               const sipc_word **lost) {
     void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor(object), 0);
     if (at == MAP_FAILED)
         return sipc_os_fail(errno == ENOMEM ? SIPC_OUT_OF_MEMORY : SIPC_SYSTEM, errno,
                             "mapping %llu bytes", (unsigned long long)size);
     // A mapping holds the object open, and with it our claims: a forked child must not have it.
     madvise(at, size, MADV_DONTFORK);
-    *base = at;
-    return SIPC_OK;
+    sipc_status status = sipc_os_guard(descriptor(object), at, size, lost);
+    if (status)
+        munmap(at, size);
+    else
+        *base = at;
+    return status;
 }
 
 void sipc_os_unmap(void *base, uint64_t size) {
+    sipc_os_unguard(base);
     munmap(base, size);
 }
