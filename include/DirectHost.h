@@ -128,6 +128,9 @@ public:
     /** @return the slot's index. */
     uint32_t Index() const { return sipc_session_slot(session_); }
 
+    /** @return the message id of the last response. */
+    uint32_t MessageId() const { return sipc_session_message_id(session_); }
+
     /** Calls with the first size bytes of Request(); see sipc_session_call(). */
     Error Call(uint32_t size, uint32_t msgId, Bytes &response, Timeout timeout = DefaultTimeout) {
         const void *data = nullptr;

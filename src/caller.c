@@ -12,7 +12,10 @@ SIPC_ALWAYS_INLINE enum place find_response(const struct sipc_slot *slot, bool t
                                             uint32_t response) {
     if (tiny && sipc_load_acquire(&slot->turn->tiny_state) == response) return IN_TURN_LINE;
     uint32_t state = sipc_load_acquire(&slot->responder->state);
-    return sipc_state_unattended(state) == response ? IN_RESPONDER_LINE : NOWHERE;
+    if (sipc_state_unattended(state) != response) return NOWHERE;
+    // A second look: a responder that woke us changed its own word after the turn line's (spec 7).
+    if (tiny && sipc_load_acquire(&slot->turn->tiny_state) == response) return IN_TURN_LINE;
+    return IN_RESPONDER_LINE;
 }
 
 static uint32_t awaited(const struct sipc_caller *caller) {
@@ -54,20 +57,13 @@ sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message
     return SIPC_OK;
 }
 
-// An abandoned request whose responder is gone is in nobody's handler. Looked at after the
-// cancellation: who takes the claim later sees that and does not begin it (spec 9).
-static void look_for_responder(struct sipc_caller *caller) {
-    sipc_waiter_begin(&caller->waiter);
-    caller->deaths = caller->waiter.events;
-    if (!sipc_slot_is_claimed(caller->slot)) caller->abandoned = false;
-}
-
+// An abandoned request is out of its handler when its response stands in the slot, or when its
+// responder is gone. The claim is looked at after the cancellation: who takes it later sees that
+// and does not begin the request (spec 9).
 bool sipc_caller_usable(struct sipc_caller *caller) {
     if (!caller->abandoned) return true;
-    if (answered(caller)) caller->abandoned = false;
-    uint32_t word = sipc_load_acquire(caller->waiter.interrupt);
-    if (caller->abandoned && (word & ~(SIPC_INTERRUPT_EVENT - 1)) != caller->deaths)
-        look_for_responder(caller);
+    sipc_waiter_begin(&caller->waiter);
+    caller->abandoned = !answered(caller) && sipc_slot_is_claimed(caller->slot);
     return !caller->abandoned;
 }
 
@@ -93,10 +89,10 @@ SIPC_ALWAYS_INLINE enum sipc_wait_result await_response(struct sipc_caller *call
 enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller,
                                          struct sipc_deadline *deadline) {
     enum place place;
+    // A death ends one wait, and usable() says what it means; other interrupts end this.
     while (!sipc_caller_usable(caller)) {
-        uint32_t bits = sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS;
-        if (bits) return SIPC_WAIT_INTERRUPTED;
-        caller->waiter.events = caller->deaths;
+        if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
+            return SIPC_WAIT_INTERRUPTED;
         enum sipc_wait_result result = await_response(caller, caller->tiny, deadline, &place);
         if (result == SIPC_WAIT_DEADLINE)
             return sipc_caller_usable(caller) ? SIPC_WAIT_READY : result;
@@ -226,7 +222,6 @@ static enum place cancel(struct sipc_caller *caller) {
     if (place == NOWHERE) {
         caller->abandoned =
             sipc_load_acquire(&slot->owner->started) == sipc_state(caller->generation, 0);
-        caller->deaths = caller->waiter.events;
     } else if (place == IN_RESPONDER_LINE && slot->responder->status == SIPC_ANSWER_NOT_EXECUTED) {
         // The responder saw the cancellation before it began: abandoned is false, the request not
         // started.
@@ -253,7 +248,7 @@ static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);
     // A death. Mostly the slot is free at once; else a successor has come, and answers.
-    if (started) look_for_responder(caller);
+    if (started) sipc_caller_usable(caller);
     return sipc_fail(started ? SIPC_PEER_DIED_MAYBE_EXECUTED : SIPC_PEER_DIED,
                      "the guest that served slot %u is gone; the request was %s",
                      caller->slot->index, fate);

@@ -183,6 +183,10 @@ uint32_t sipc_session_slot(const sipc_session *session) {
     return session->caller.slot->index;
 }
 
+uint32_t sipc_session_message_id(const sipc_session *session) {
+    return session->response_message_id;
+}
+
 void sipc_session_release(sipc_session *session) {
     if (session) sipc_pool_release(&session->host->pool, session);
 }
@@ -242,6 +246,7 @@ sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32
     struct sipc_answer answer = {.data = NULL};
     status = exchange(session, message_id, session->caller.slot->request, request_size, &deadline,
                       &answer);
+    session->response_message_id = answer.message_id;
     if (response) *response = answer.data;
     if (response_size) *response_size = answer.size;
     return status;

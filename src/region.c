@@ -137,8 +137,6 @@ static sipc_status build(struct sipc_region *region, uint32_t mode) {
     status = sipc_os_object_map(&region->object, geometry->region_size, &base, &region->lost);
     if (status) return status;
     region->base = base;
-    status = make_slots(region, true, mode);
-    if (status) return status;
 
     struct sipc_exchange_header *header = header_of(region);
     header->magic = SIPC_MAGIC;
@@ -156,6 +154,8 @@ static sipc_status build(struct sipc_region *region, uint32_t mode) {
     line->host_pid = process.id;
     line->host_pid_namespace = process.id_namespace;
     status = sipc_os_random(&line->incarnation);
+    // After the header: whoever finds this region stale can tell which events belong to it.
+    if (!status) status = make_slots(region, true, mode);
     if (status) return status;
     // Release: who reads the version sees all of the above.
     sipc_store_release(&header->version, SIPC_PROTOCOL_VERSION);

@@ -56,10 +56,14 @@ static void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
     if (caller_waits(slot)) publish_state(slot, attended_response(generation));
 }
 
+static bool stands_tiny(const struct sipc_slot *slot, uint32_t generation) {
+    return sipc_load_relaxed(&slot->turn->tiny_state) == sipc_state(generation, SIPC_CODE_RESPONSE);
+}
+
 static bool stands(const struct sipc_slot *slot, uint32_t generation) {
-    uint32_t response = sipc_state(generation, SIPC_CODE_RESPONSE);
-    return sipc_load_relaxed(&slot->turn->tiny_state) == response ||
-           sipc_state_unattended(sipc_load_relaxed(&slot->responder->state)) == response;
+    uint32_t own = sipc_load_relaxed(&slot->responder->state);
+    return stands_tiny(slot, generation) ||
+           sipc_state_unattended(own) == sipc_state(generation, SIPC_CODE_RESPONSE);
 }
 
 // The request's id, also if the former responder died between writing its complement and
@@ -85,6 +89,10 @@ static uint32_t succeed(const struct sipc_slot *slot) {
                                          .message_id = line->message_id,
                                          .status = SIPC_ANSWER_RESPONDER_DIED});
         dealt_with = true;
+    } else if (code == SIPC_CODE_REQUEST && stands_tiny(slot, generation)) {
+        // The predecessor may have died before it woke the caller, who sleeps on a word that must
+        // change.
+        publish_state(slot, attended_response(generation));
     } else {
         publish_state(slot, own | SIPC_FLAG_ATTENDED);
     }

@@ -298,6 +298,9 @@ SIPC_API sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout
 /** @param session a session. @return the index of its slot. */
 SIPC_API uint32_t sipc_session_slot(const sipc_session *session);
 
+/** @param session a session. @return the message id of its last response. */
+SIPC_API uint32_t sipc_session_message_id(const sipc_session *session);
+
 /** Gives the slot back. @param session a session, no longer valid afterwards; NULL does nothing. */
 SIPC_API void sipc_session_release(sipc_session *session);
 

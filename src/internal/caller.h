@@ -14,7 +14,6 @@ struct sipc_caller {
     uint32_t generation;   // of the last request
     bool tiny;             // that request was a tiny one: its response may stand in the turn line
     bool abandoned;        // given up, and maybe still in its handler: the slot is out of use
-    uint32_t deaths; // the interrupt word's events when it was last known to be in its handler
     struct sipc_waiter waiter;
 };
 

@@ -22,6 +22,7 @@ struct sipc_session {
     sipc_word in_call;   // 1 while the holder may use the region
     sipc_word interrupt; // bits of enum sipc_interrupt, and a count of the deaths of its responders
     _Atomic uint64_t orphan; // incarnation of the last responder that was found dead; 0: none was
+    uint32_t response_message_id; // of the last response; the holder's own
     uint64_t watched; // incarnation of the responder whose process is watched; the holder's own
 };
 
