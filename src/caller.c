@@ -62,7 +62,6 @@ sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message
 // and does not begin the request (spec 9).
 bool sipc_caller_usable(struct sipc_caller *caller) {
     if (!caller->abandoned) return true;
-    sipc_waiter_begin(&caller->waiter);
     caller->abandoned = !answered(caller) && sipc_slot_is_claimed(caller->slot);
     return !caller->abandoned;
 }
@@ -86,18 +85,26 @@ SIPC_ALWAYS_INLINE enum sipc_wait_result await_response(struct sipc_caller *call
     return result;
 }
 
-enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller,
+static bool settled(const void *role) {
+    const struct sipc_caller *caller = role;
+    return (!caller->abandoned || answered(caller)) &&
+           (!caller->wants_service || sipc_caller_attended(caller));
+}
+
+enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served,
                                          struct sipc_deadline *deadline) {
-    enum place place;
-    // A death ends one wait, and usable() says what it means; other interrupts end this.
-    while (!sipc_caller_usable(caller)) {
+    caller->wants_service = served;
+    for (;;) {
+        // Before the look: a death that comes after it ends the wait, and the next look says what
+        // it means.
+        sipc_waiter_begin(&caller->waiter);
+        if (sipc_caller_usable(caller) && settled(caller)) return SIPC_WAIT_READY;
         if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
             return SIPC_WAIT_INTERRUPTED;
-        enum sipc_wait_result result = await_response(caller, caller->tiny, deadline, &place);
-        if (result == SIPC_WAIT_DEADLINE)
-            return sipc_caller_usable(caller) ? SIPC_WAIT_READY : result;
+        if (sipc_wait_slow(&caller->waiter, settled, caller, deadline) == SIPC_WAIT_DEADLINE)
+            return sipc_caller_usable(caller) && settled(caller) ? SIPC_WAIT_READY
+                                                                 : SIPC_WAIT_DEADLINE;
     }
-    return SIPC_WAIT_READY;
 }
 
 // The next generation that neither response word shows: one of them may not have changed for as
@@ -230,10 +237,6 @@ static enum place cancel(struct sipc_caller *caller) {
     return place;
 }
 
-static bool attended(const struct sipc_caller *caller) {
-    return (sipc_load_relaxed(&caller->slot->responder->state) & SIPC_FLAG_ATTENDED) != 0;
-}
-
 static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
     bool started = caller->abandoned;
     const char *fate = started ? "maybe executed" : "not started";
@@ -243,7 +246,8 @@ static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why
     if (why == SIPC_WAIT_DEADLINE)
         return sipc_fail(started ? SIPC_TIMEOUT_MAYBE_EXECUTED : SIPC_TIMEOUT,
                          "no response in slot %u before the deadline; the request was %s%s",
-                         caller->slot->index, fate, attended(caller) ? "" : "; no guest serves it");
+                         caller->slot->index, fate,
+                         sipc_caller_attended(caller) ? "" : "; no guest serves it");
     if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);

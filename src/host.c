@@ -197,7 +197,7 @@ static sipc_status closed(void) {
 
 // In the region: waits until an earlier request has left its handler.
 static sipc_status settle(sipc_session *session, struct sipc_deadline *deadline) {
-    switch (sipc_caller_settle(&session->caller, deadline)) {
+    switch (sipc_caller_settle(&session->caller, false, deadline)) {
     case SIPC_WAIT_READY:
         return SIPC_OK;
     case SIPC_WAIT_INTERRUPTED:

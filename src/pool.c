@@ -50,16 +50,19 @@ static void announce(struct sipc_pool *pool) {
     if (!unpark(pool) && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
 }
 
-void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session) {
-    bool abandoned = session->caller.abandoned;
+// A slot that cannot be used now is of use to a parked thread, which will watch it, but not to
+// those that watch already.
+static void give_back(struct sipc_pool *pool, struct sipc_session *session, bool usable) {
     // Barrier: either we see who waits, or they see the free slot when they look once more.
     sipc_exchange_barrier(&session->claim, SIPC_FREE);
-    // An abandoned slot is of use to a parked thread, which will watch it, but not to those that
-    // watch already.
-    if (abandoned)
-        unpark(pool);
-    else
+    if (usable)
         announce(pool);
+    else
+        unpark(pool);
+}
+
+void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session) {
+    give_back(pool, session, !session->caller.abandoned);
 }
 
 static bool try_slot(struct sipc_session *session) {
@@ -96,14 +99,15 @@ static struct sipc_session *try_acquire(struct sipc_pool *pool, uint32_t slot) {
     return try_slot(session) ? session : NULL;
 }
 
-// Claims a slot that is out of use until a late response comes.
-static struct sipc_session *claim_abandoned(struct sipc_pool *pool, uint32_t slot) {
-    uint32_t first = slot == SIPC_ANY_SLOT ? 0 : slot;
-    uint32_t end = slot == SIPC_ANY_SLOT ? pool->count : slot + 1;
-    for (uint32_t i = first; i < end; i++) {
+// Claims a slot to watch: one that is out of use until a late response comes, or, for who takes
+// any, one that nobody serves yet.
+static struct sipc_session *claim_unusable(struct sipc_pool *pool, uint32_t slot) {
+    bool any = slot == SIPC_ANY_SLOT;
+    for (uint32_t i = any ? 0 : slot; i < (any ? pool->count : slot + 1); i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
         if (!try_claim(session)) continue;
-        if (session->caller.abandoned) return session;
+        if (session->caller.abandoned || (any && !sipc_caller_attended(&session->caller)))
+            return session;
         sipc_pool_release(pool, session);
     }
     return NULL;
@@ -112,7 +116,7 @@ static struct sipc_session *claim_abandoned(struct sipc_pool *pool, uint32_t slo
 // ---- Waiting for a slot
 // -----------------------------------------------------------------------------
 
-// Sleeps on the late response of a slot that this thread has claimed. True: the slot is usable.
+// Sleeps until a slot that this thread has claimed can be used. True: it can.
 static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any,
                   struct sipc_deadline *deadline, enum sipc_wait_result *result) {
     *result = SIPC_WAIT_INTERRUPTED;
@@ -123,14 +127,11 @@ static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any
     // After the barrier: a release that did not see us is seen by this look.
     struct sipc_session *other = any ? try_any(pool) : NULL;
     if (!other && sipc_session_enter(session))
-        *result = sipc_caller_settle(&session->caller, deadline);
+        *result = sipc_caller_settle(&session->caller, any, deadline);
     sipc_session_leave(session);
     if (any) {
-        uint32_t bits =
-            sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
+        sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
         sipc_subtract_barrier(&pool->watchers, 1);
-        // We have what we want; the notice of another slot is for somebody else.
-        if (*result == SIPC_WAIT_READY && (bits & SIPC_INTERRUPT_RELEASED)) announce(pool);
     }
     if (other) sipc_pool_release(pool, other);
     return *result == SIPC_WAIT_READY;
@@ -164,13 +165,20 @@ static sipc_status all_busy(const struct sipc_pool *pool, uint32_t slot) {
 
 static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
                                           struct sipc_deadline *deadline, bool *passed) {
-    struct sipc_session *abandoned = claim_abandoned(pool, slot);
-    if (!abandoned) return park(pool, slot, sipc_deadline_at(deadline), passed);
+    struct sipc_session *watched = claim_unusable(pool, slot);
+    if (!watched) return park(pool, slot, sipc_deadline_at(deadline), passed);
     enum sipc_wait_result result;
-    if (watch(pool, abandoned, slot == SIPC_ANY_SLOT, deadline, &result)) return abandoned;
+    if (watch(pool, watched, slot == SIPC_ANY_SLOT, deadline, &result)) return watched;
     *passed = result == SIPC_WAIT_DEADLINE;
-    sipc_pool_release(pool, abandoned);
+    give_back(pool, watched, false);
     return try_acquire(pool, slot);
+}
+
+// Who waited and has got a slot may have been told of another one, or may have been counted on to
+// take it. If one is free still, somebody else is told.
+static void pass_on(struct sipc_pool *pool) {
+    struct sipc_session *other = try_any(pool);
+    if (other) sipc_pool_release(pool, other);
 }
 
 sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
@@ -179,6 +187,7 @@ sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc
     for (bool passed = false; !*session && !passed;) {
         if (sipc_load_acquire(&pool->closing) != 0) break;
         *session = wait_for_slot(pool, slot, deadline, &passed);
+        if (*session) pass_on(pool);
     }
     if (*session && sipc_load_acquire(&pool->closing) != 0) {
         sipc_pool_release(pool, *session);

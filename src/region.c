@@ -19,7 +19,6 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     const struct sipc_geometry *geometry = &region->geometry;
     uint8_t *at = region->base + SIPC_SLOTS_OFFSET + index * geometry->slot_size;
     struct sipc_slot_header *header = (struct sipc_slot_header *)at;
-    uint64_t buffers = geometry->slot_size - SIPC_SLOT_HEADER_SIZE;
     uint64_t response_room = (geometry->response_capacity + SIPC_LINE_SIZE - UINT64_C(1)) /
                              SIPC_LINE_SIZE * SIPC_LINE_SIZE;
     slot->turn = &header->turn;
@@ -27,8 +26,9 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     struct sipc_slot_tail *tail = (struct sipc_slot_tail *)(region->base + geometry->tail_offset);
     slot->owner = &tail[index].owner;
     slot->annex = &tail[index].annex;
-    slot->request = at + SIPC_SLOT_HEADER_SIZE;
-    slot->response = slot->request + (buffers - response_room);
+    // The response next to the responder's line: the order that cost least.
+    slot->response = at + SIPC_SLOT_HEADER_SIZE;
+    slot->request = slot->response + response_room;
     slot->request_capacity = geometry->request_capacity;
     slot->response_capacity = geometry->response_capacity;
     slot->index = index;

@@ -116,7 +116,9 @@ void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slo
 // 8).
 static inline uint32_t check(const sipc_request *request, uint32_t capacity, uint32_t flags) {
     if (request->size > capacity || flags != 0) return SIPC_ANSWER_BAD_REQUEST;
-    if (request->message_id < SIPC_MESSAGE_FIRST_USER && request->message_id != SIPC_MESSAGE_NORMAL)
+    if (request->message_id == SIPC_MESSAGE_HEARTBEAT_RESPONSE ||
+        (request->message_id > SIPC_MESSAGE_SHUTDOWN &&
+         request->message_id < SIPC_MESSAGE_FIRST_USER))
         return SIPC_ANSWER_UNKNOWN_MESSAGE;
     return SIPC_ANSWER_OK;
 }
@@ -165,14 +167,16 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(const struct sipc_slot *slot, 
     struct response_fields fields = {.transport_id = request.transport_id,
                                      .message_id = request.message_id};
     enum sipc_served served = SIPC_SERVED_REQUEST;
-    if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
+    fields.status =
+        check(&request, tiny ? SIPC_TINY_CAPACITY : slot->request_capacity, line->flags);
+    if (fields.status != SIPC_ANSWER_OK) {
+        // No handler sees it.
+    } else if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
         fields.message_id = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
     } else if (request.message_id == SIPC_MESSAGE_SHUTDOWN) {
         served = SIPC_SERVED_SHUTDOWN;
     } else {
-        fields.status =
-            check(&request, tiny ? SIPC_TINY_CAPACITY : slot->request_capacity, line->flags);
-        if (fields.status == SIPC_ANSWER_OK) handle(slot, &request, handler, context, &fields);
+        handle(slot, &request, handler, context, &fields);
     }
     if (tiny && fields.size <= SIPC_TINY_CAPACITY)
         answer_tiny(slot, generation, &fields);

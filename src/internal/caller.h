@@ -14,6 +14,7 @@ struct sipc_caller {
     uint32_t generation;   // of the last request
     bool tiny;             // that request was a tiny one: its response may stand in the turn line
     bool abandoned;        // given up, and maybe still in its handler: the slot is out of use
+    bool wants_service;    // what sipc_caller_settle() waits for
     struct sipc_waiter waiter;
 };
 
@@ -33,8 +34,12 @@ sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message
 
 // Whether the slot can take a request now: nothing of an earlier one is left in it.
 bool sipc_caller_usable(struct sipc_caller *caller);
-// Waits for that.
-enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller,
+// Whether a responder says that it serves the slot.
+static inline bool sipc_caller_attended(const struct sipc_caller *caller) {
+    return (sipc_load_acquire(&caller->slot->responder->state) & SIPC_FLAG_ATTENDED) != 0;
+}
+// Waits until the slot can take a request and, if asked for, is served.
+enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served,
                                          struct sipc_deadline *deadline);
 
 // Publishes a request and waits for the response. The payload is copied, or stands in the slot's

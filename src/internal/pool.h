@@ -3,8 +3,9 @@
 // sees a claim, so it costs no cache line that the peer spins on.
 //
 // A thread that finds no usable slot parks until one is released. Where a slot is out of use
-// because a call was given up and its handler still runs, the thread claims that slot and sleeps on
-// its late response instead; a release elsewhere rouses it to look again.
+// because a call was given up and its handler still runs, or because nobody serves it yet, the
+// thread claims that slot and sleeps on its responder's word instead; a release elsewhere rouses it
+// to look again.
 #ifndef SIPC_INTERNAL_POOL_H
 #define SIPC_INTERNAL_POOL_H
 
@@ -31,7 +32,7 @@ enum sipc_interrupt {
     SIPC_INTERRUPT_CLOSE = 1, // the host closes: leave the wait
     SIPC_INTERRUPT_RELEASED =
         2,             // another slot is free: leave the wait. Only set together with the next
-    SIPC_WATCHING = 4, // the holder waits for a late response but would take any slot
+    SIPC_WATCHING = 4, // the holder waits until its slot can be used, but would take any
 };
 
 struct sipc_pool {

@@ -9,6 +9,9 @@
 #include "../../internal/os.h"
 #include "../posix/failure.h"
 
+// A watcher that keeps its read lock for longer is not one: the claim counts as taken.
+#define WATCHER_PATIENCE_NS UINT64_C(100000000)
+
 static int lock(const struct sipc_os_object *object, uint32_t claim, int command,
                 struct flock *flock) {
     flock->l_whence = SEEK_SET;
@@ -31,12 +34,13 @@ static bool only_watched(const struct sipc_os_object *object, uint32_t claim) {
 }
 
 sipc_status sipc_os_claim(const struct sipc_os_object *object, uint32_t claim, bool *won) {
+    const uint64_t patience = sipc_os_now() + WATCHER_PATIENCE_NS;
     for (;;) {
         struct flock flock = {.l_type = F_WRLCK};
         *won = lock(object, claim, F_OFD_SETLK, &flock) == 0;
         if (*won) return SIPC_OK;
         if (errno != EAGAIN && errno != EACCES) return failed(claim);
-        if (!only_watched(object, claim)) return SIPC_OK;
+        if (!only_watched(object, claim) || sipc_os_now() > patience) return SIPC_OK;
         sipc_os_yield();
     }
 }

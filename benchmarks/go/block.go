@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the two processes share beside the library's region, as common/control.h lays it down.
+const (
+	blockMagic  = 0x31424953
+	readyOffset = 4
+	nameOffset  = 8
+	nameSize    = 24
+	bareOffset  = 4096
+
+	// messageInPlace asks the handler to answer in place.
+	messageInPlace = 128
+)
+
+type block []byte
+
+func mapBlock(descriptor int) (block, error) {
+	b, err := unix.Mmap(descriptor, 0, bareOffset+bareRegionBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("the benchmark's shared block: %w", err)
+	}
+	if *(*uint32)(unsafe.Pointer(&b[0])) != blockMagic {
+		return nil, errors.New("the benchmark's shared block: host and guest are of different versions")
+	}
+	return b, nil
+}
+
+func (b block) ready(name string) {
+	copy(b[nameOffset:nameOffset+nameSize-1], name)
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(&b[readyOffset])), 1)
+}
+
+func (b block) bareRegion() []byte { return b[bareOffset:] }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The Go guest of the benchmark: the library's workers, and beside them, on the same processor, a server
+// of bare windows, which sleeps whenever the host measures something else.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	shm "github.com/xll-gen/shm/go"
+)
+
+// The wait presets by their numbers in the C API.
+var presets = []shm.WaitPolicy{shm.WaitBalanced, shm.WaitLatency, shm.WaitPower}
+
+func main() {
+	if len(os.Args) != 4 {
+		fmt.Fprint(os.Stderr, "usage: simpleipc-bench-go REGION DESCRIPTOR WAIT_PRESET\n",
+			"It is started by simpleipc-bench-host.\n")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+		fmt.Fprintln(os.Stderr, "simpleipc-bench-go:", err)
+		os.Exit(1)
+	}
+}
+
+func run(region, descriptor, preset string) error {
+	fd, err := strconv.Atoi(descriptor)
+	if err != nil {
+		return err
+	}
+	policy, err := strconv.Atoi(preset)
+	if err != nil || policy < 0 || policy >= len(presets) {
+		return errors.New("there is no wait preset " + preset)
+	}
+	block, err := mapBlock(fd)
+	if err != nil {
+		return err
+	}
+	client, err := shm.ConnectContext(background, region, shm.WithWait(presets[policy]))
+	if err != nil {
+		return err
+	}
+	client.HandleMessage(newEcho(client.Slots()).answer)
+	if err := client.Start(); err != nil {
+		return err
+	}
+	block.ready("Go")
+	if err := serveBareWindows(block.bareRegion()); err != nil {
+		return err
+	}
+	return client.Wait()
+}

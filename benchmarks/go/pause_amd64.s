@@ -1,0 +1,4 @@
+#include "textflag.h"
+TEXT ·pause(SB), NOSPLIT, $0-0
+	PAUSE
+	RET

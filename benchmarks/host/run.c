@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "places.h"
+#include "stopwatch.h"
+
+// Below this a slot's buffers would be smaller than any real application makes them.
+#define LEAST_CAPACITY 4096u
+
+void run_start_pair(const struct settings *settings, struct pair *pair, uint32_t threads,
+                    uint32_t size) {
+    struct pair_setup setup = {.guest_path = settings->guest_path,
+                               .slots = threads,
+                               .capacity = size < LEAST_CAPACITY ? LEAST_CAPACITY : size,
+                               .wait = settings->wait,
+                               .pinned = settings->pinned};
+    pair_start(pair, &setup);
+}
+
+static void processor_name(char *name, size_t size) {
+    char line[512];
+    snprintf(name, size, "unknown");
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (!file) return;
+    while (fgets(line, sizeof line, file)) {
+        char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, "model name", 10) != 0) continue;
+        colon[strcspn(colon, "\n")] = '\0';
+        snprintf(name, size, "%s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    fclose(file);
+}
+
+static void describe_machine(struct json *json) {
+    char name[256], when[64];
+    struct utsname system;
+    time_t now = time(NULL);
+    struct tm parts;
+    processor_name(name, sizeof name);
+    json_begin(json, "machine", '{');
+    json_text(json, "processor", name);
+    json_number(json, "usable_processors", places_found()->count);
+    if (uname(&system) == 0) {
+        json_text(json, "system", system.sysname);
+        json_text(json, "kernel", system.release);
+        json_text(json, "architecture", system.machine);
+    }
+    json_text(json, "compiler", __VERSION__);
+    if (gmtime_r(&now, &parts) && strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts))
+        json_text(json, "time", when);
+    json_number(json, "timer_cost_ns", stopwatch_cost_ns());
+    json_end(json, '}');
+}
+
+void run_describe(const struct settings *settings, struct json *json) {
+    static const char *const modes[] = {"ratio", "latency", "throughput", "demo"};
+    static const char *const presets[] = {"balanced", "latency", "power"};
+    json_text(json, "mode", modes[settings->mode]);
+    json_text(json, "library", sipc_version());
+    json_text(json, "wait", presets[settings->wait]);
+    json_text(json, "pinned", settings->pinned && places_found()->count > 1 ? "yes" : "no");
+    if (json) describe_machine(json);
+}

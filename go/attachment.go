@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// attachment is what a client has of one host: its region, the claimed slots and their workers. It serves
+// once, from start to end.
+type attachment struct {
+	client  *Client
+	region  *region
+	workers []*worker
+
+	stopping uint32 // atomic; not 0: workers are to leave. What the waiters watch
+	active   int32  // atomic; workers that have not left
+
+	mutex sync.Mutex   // guards what follows
+	watch *holderWatch // of the host; nil before start
+	why   error        // the reason for the end; nil before
+
+	quiet chan struct{} // closed when, after the end, no worker is left but those inside a handler
+	done  chan struct{} // closed when no worker is left, or none can ever be
+}
+
+// newAttachment makes one attempt to attach and to claim slots.
+func newAttachment(c *Client) (*attachment, error) {
+	r, err := attach(c.name, c.settings.anyOwner)
+	if err != nil {
+		return nil, err
+	}
+	a := &attachment{client: c, region: r, quiet: make(chan struct{}), done: make(chan struct{})}
+	if err := r.guarded(func() error { return a.claimSlots(&c.settings) }); err != nil {
+		r.release()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *attachment) claimSlots(s *settings) error {
+	wanted, slots, err := slotsToClaim(a.region)
+	if err != nil {
+		return err
+	}
+	if s.workers > slots {
+		return &failure{ErrInvalidArgument, fmt.Sprintf(
+			"%d workers for the %d slots of %q; ask for fewer", s.workers, slots, a.region.name), nil}
+	}
+	for _, index := range wanted {
+		if s.workers != 0 && len(a.workers) == s.workers {
+			break
+		}
+		won, err := a.region.object.claim(claimFirstSlot + uint64(index))
+		if err != nil {
+			return err
+		}
+		if !won {
+			continue
+		}
+		slot, err := a.region.openSlot(index)
+		if err != nil {
+			return err
+		}
+		a.workers = append(a.workers, &worker{attachment: a, role: newResponder(slot, &a.stopping, s.wait)})
+	}
+	if len(a.workers) == 0 {
+		return &failure{ErrNoSlot, fmt.Sprintf(
+			"other guests serve all %d host slots of %q; end one of them or give the host more slots",
+			slots, a.region.name), nil}
+	}
+	return nil
+}
+
+// slotsToClaim orders the slots in which the host calls: those in which a request stands come first,
+// since somebody waits there. A slot whose caller has left is of no use.
+func slotsToClaim(r *region) (wanted []int, slots int, err error) {
+	slots = int(r.layout.hostSlots)
+	var others []int
+	for index := 0; index < slots; index++ {
+		switch callerCode(atomic.LoadUint32(&r.slot(index).turn.callerState)) {
+		case codeClosed:
+		case codeRequest:
+			wanted = append(wanted, index)
+		default:
+			others = append(others, index)
+		}
+	}
+	wanted = append(wanted, others...)
+	if slots > 0 && len(wanted) == 0 {
+		return nil, slots, &notReady{"its host is closing the region"}
+	}
+	return wanted, slots, nil
+}
+
+// start begins to serve and to watch the host.
+func (a *attachment) start() error {
+	var random [8]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return &failure{ErrSystem, "draw a random number", err}
+	}
+	incarnation := binary.LittleEndian.Uint64(random[:]) | 1 // never 0
+	err := a.region.guarded(func() error {
+		for _, w := range a.workers {
+			w.role.take(processID(), processNamespace(), incarnation)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.active = int32(len(a.workers))
+	for _, w := range a.workers {
+		a.region.retain()
+		go w.run()
+	}
+	host := &a.region.host
+	a.watch = watchHolder(a.region.object, claimHost, host.pid, host.pidNamespace)
+	a.region.retain()
+	go a.watchHost()
+	return nil
+}
+
+// watchHost ends the attachment when the host's claim is free. It looks first: the host may have gone
+// before it was watched.
+func (a *attachment) watchHost() {
+	for {
+		why, err := a.lookForHost()
+		if why != nil {
+			a.end(why)
+			break
+		}
+		again := err == nil
+		if again {
+			again, err = a.watch.await()
+		}
+		a.fail(err)
+		if !again {
+			break
+		}
+	}
+	a.fail(a.region.release())
+}
+
+// lookForHost says what became of the host, nil if it lives (spec, section 9). One that closed in order has
+// closed its slots before it gave its claim back.
+func (a *attachment) lookForHost() (why, err error) {
+	lives, err := a.region.object.claimedByAnother(claimHost)
+	if err != nil || lives {
+		return nil, err
+	}
+	err = a.region.guarded(func() error {
+		why = errCallerClosed
+		if callerCode(atomic.LoadUint32(&a.region.slot(0).turn.callerState)) != codeClosed {
+			why = &failure{ErrPeerDied, fmt.Sprintf("the host of %q is gone; connect anew, or use WithReconnect",
+				a.region.name), nil}
+		}
+		return nil
+	})
+	return why, err
+}
+
+// end tells all workers to leave and returns at once. The first reason counts.
+func (a *attachment) end(why error) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.why != nil {
+		return
+	}
+	a.why = why
+	// The exchange is a full barrier: a worker that goes to sleep afterwards sees the flag.
+	atomic.SwapUint32(&a.stopping, 1)
+	if a.watch == nil {
+		if err := a.region.release(); err != nil {
+			a.why = err
+		}
+		close(a.quiet)
+		close(a.done)
+		return
+	}
+	a.watch.stop()
+	go a.rouse()
+}
+
+// rouse rings the sleeping workers' own bells until all have left but those inside a handler, which
+// see the flag before they sleep again. One ring is not enough: a worker may have read the flag just
+// before it was set, and not sleep yet (spec, section 7).
+func (a *attachment) rouse() {
+	for pause := 20 * time.Microsecond; ; pause = nextPause(pause) {
+		a.fail(a.region.restore())
+		asleep := false
+		for _, w := range a.workers {
+			if atomic.LoadUint32(&w.phase) == phaseWaiting {
+				asleep = true
+				w.role.slot.responderBell.ring()
+			}
+		}
+		if !asleep {
+			break
+		}
+		time.Sleep(pause)
+	}
+	a.fail(a.region.release())
+	close(a.quiet)
+}
+
+// left takes note that a worker uses its slot no more.
+func (a *attachment) left(w *worker) {
+	a.fail(a.region.object.unclaim(claimFirstSlot + uint64(w.role.slot.index)))
+	atomic.StoreUint32(&w.phase, phaseLeft)
+	last := atomic.AddInt32(&a.active, -1) == 0
+	a.fail(a.region.release())
+	if last {
+		a.end(errCallerClosed) // unless there was another reason
+		close(a.done)
+	}
+}
+
+// fail ends the attachment if something went wrong. That is worth more than an ordinary reason for an end
+// that has begun.
+func (a *attachment) fail(err error) {
+	if err == nil {
+		return
+	}
+	a.end(err)
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if isOrdinary(a.why) {
+		a.why = err
+	}
+}
+
+// problem is the reason for the end, nil if that was an ordinary one.
+func (a *attachment) problem() error {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if isOrdinary(a.why) {
+		return nil
+	}
+	return a.why
+}
+
+// isOrdinary tells whether an end was asked for, by this process or in order by the host.
+func isOrdinary(why error) bool { return why == errStopped || why == errCallerClosed }
+
+// hostIsGone tells whether the host's end was the reason for the end.
+func (a *attachment) hostIsGone() bool {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.why == errCallerClosed || errors.Is(a.why, ErrPeerDied)
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/xll-gen/shm/go/internal/cpu"
+)
+
+// caller is the calling role of a slot (spec, section 4.1), as small as the tests can do with.
+type caller struct {
+	slot       *slot
+	wait       waiter
+	stop       uint32
+	generation uint32
+	requests   uint64
+	tiny       bool // the request in the slot
+}
+
+// answer is a private copy of what a response says.
+type answer struct {
+	status, messageID uint32
+	payload           []byte
+}
+
+func (a answer) String() string {
+	return fmt.Sprintf("status %d, message %d, %q", a.status, a.messageID, a.payload)
+}
+
+func newCaller(s *slot) *caller {
+	c := &caller{slot: s}
+	c.wait = newWaiter(&s.responder.state, &s.responder.callerWaiting, &c.stop, c.answered, s.callerBell, WaitBalanced)
+	return c
+}
+
+// call is one exchange.
+func (c *caller) call(messageID uint32, payload []byte) (answer, error) {
+	c.post(messageID, payload)
+	return c.result()
+}
+
+// post publishes a request.
+func (c *caller) post(messageID uint32, payload []byte) {
+	c.describe(messageID, payload)
+	c.set(codeRequest)
+}
+
+// describe begins the next exchange and says all of it but the state.
+func (c *caller) describe(messageID uint32, payload []byte) {
+	c.generation = (c.generation + 1) & (1<<(32-generationShift) - 1)
+	c.requests++
+	line := c.slot.turn
+	if c.tiny = len(payload) <= tinyCapacity; c.tiny {
+		copy(line.tinyPayload[:], payload)
+	} else {
+		copy(c.slot.request, payload)
+	}
+	line.transportID = c.id()
+	line.size = uint32(len(payload))
+	line.messageID = messageID
+	line.status, line.flags = 0, 0
+}
+
+func (c *caller) id() uint64 { return uint64(c.slot.index+1)<<transportIDSlotShift | c.requests }
+
+// set publishes the caller's word.
+func (c *caller) set(code uint32) {
+	if code == codeRequest && c.tiny {
+		code |= flagTiny
+	}
+	publish(&c.slot.turn.callerState, wordFor(c.generation, code), &c.slot.responder.waiting, c.slot.responderBell)
+}
+
+func (c *caller) answeredTiny() bool {
+	return c.tiny && atomic.LoadUint32(&c.slot.turn.tinyState) == wordFor(c.generation, codeResponse)
+}
+
+func (c *caller) answeredOrdinarily() bool {
+	return unattended(atomic.LoadUint32(&c.slot.responder.state)) == wordFor(c.generation, codeResponse)
+}
+
+func (c *caller) answered() bool { return c.answeredTiny() || c.answeredOrdinarily() }
+
+// result waits for the response and checks it.
+func (c *caller) result() (answer, error) {
+	if err := c.await(); err != nil {
+		return answer{}, err
+	}
+	if c.answeredTiny() {
+		line := c.slot.turn
+		if line.transportID != ^c.id() || line.size > tinyCapacity || line.flags != 0 {
+			return answer{}, fmt.Errorf("broken response to %#x: %+v", c.id(), *line)
+		}
+		return answer{line.status, line.messageID, line.tinyPayload[:line.size]}, nil
+	}
+	line := c.slot.responder
+	if line.transportID != c.id() || uint64(line.size) > uint64(len(c.slot.response)) || line.flags != 0 {
+		return answer{}, fmt.Errorf("broken response to %#x: %+v", c.id(), *line)
+	}
+	return answer{line.status, line.messageID, c.slot.response[:line.size]}, nil
+}
+
+func (c *caller) await() error {
+	for polls := c.wait.budget; polls > 0; polls-- {
+		if c.answered() {
+			c.wait.spinPaid()
+			return nil
+		}
+		cpu.Pause()
+	}
+	return c.wait.afterSpinning()
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package shm answers calls from another process over shared memory, for nearly the price of a cache
+// miss. The other process is a SimpleIPC host, written in C, C++ or any language that follows the wire
+// protocol, docs/spec/protocol.md; this one is its guest. It is pure Go.
+//
+// A host creates a region with a fixed pool of slots. A guest attaches to it and serves slots, each with a
+// goroutine of its own:
+//
+//	client, err := shm.Connect("MyIPC")
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	defer client.Close()
+//	client.Handle(func(req []byte, respBuf []byte) uint32 {
+//		return uint32(copy(respBuf, req)) // echo
+//	})
+//	if err := client.Start(); err != nil {
+//		log.Fatal(err)
+//	}
+//	log.Print(client.Wait()) // until the host closes, a shutdown message comes, or Close is called
+//
+// # Handlers
+//
+// The request and the buffer for the response lie in shared memory: nothing is copied, nothing is allocated,
+// and neither may be used after the handler returned. A handler runs in as many goroutines at once as
+// there are slots. It may take as long as it likes, block and start goroutines. What it panics with reaches
+// the caller as an error, and the worker lives on. See MessageHandler for handlers that want the message id
+// or return errors.
+//
+// Workers are ordinary goroutines, one per slot from Start to the end. A handler that needs one thread
+// for itself, for the sake of a C library, calls runtime.LockOSThread in its first request; the Go
+// scheduler then makes each wait that does not end at once some twenty microseconds longer.
+//
+// # Waiting
+//
+// A worker spins, then yields, then sleeps, as its WaitPolicy says and as lately paid. When nothing happens it
+// sleeps in the kernel and costs nothing.
+//
+// # Several guests, restarts
+//
+// Guests may share a region's slots; see WithWorkers. When a guest's process ends, however it ends, the
+// kernel frees its slots, and the next guest that attaches takes them over. A request that the dead guest had
+// begun is never handled twice: its caller is told that it may have been executed.
+//
+// # Trust
+//
+// The host is checked, not trusted: whatever it writes into the region, this package stays within the bounds
+// of its buffers. But payloads may change while a handler reads them, and a host that shrinks the
+// object ends this process. By default only a region of the same user is accepted.
+//
+// # Event backends
+//
+// The host chooses how the sides wake each other. Futexes, the default, need nothing. POSIX named
+// semaphores need cgo: a program built without it gets ErrBackendUnsupported from Connect.
+package shm

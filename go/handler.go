@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Request is one request as a MessageHandler gets it. It belongs to the library and is valid, like all
+// that it leads to, until the handler returns.
+type Request struct {
+	// Data is the payload. It lies in shared memory: not to be written to, and a hostile host may
+	// change it meanwhile, so that a handler that decides on a byte twice copies it first.
+	Data []byte
+	// MessageID is MessageNormal or the caller's own, from MessageFirstUser on.
+	MessageID uint32
+	// Slot is the index of the slot that it came through.
+	Slot int
+	// TransportID is unique for the region's lifetime.
+	TransportID uint64
+
+	annex *annexLine
+}
+
+// Deadline is when the caller gives up, and false if it did not say.
+func (r *Request) Deadline() (time.Time, bool) {
+	deadline := r.annex.deadline
+	if deadline == 0 {
+		return time.Time{}, false
+	}
+	left := int64(deadline - monotonicNow()) // the subtraction wraps around below 0, the conversion back
+	if deadline > math.MaxInt64 {
+		left = math.MaxInt64
+	}
+	return time.Now().Add(time.Duration(left)), true
+}
+
+// TraceID is what the caller gave to recognise the request by in traces; 0: nothing.
+func (r *Request) TraceID() uint64 { return r.annex.traceID }
+
+// MessageHandler answers one request: it writes the response into the buffer, which lies in shared
+// memory, and returns its size.
+//
+// An error reaches the caller as the status HANDLER_FAILED with the error's text as the response,
+// shortened if it does not fit; an error that is ErrUnknownMessage reaches it as UNKNOWN_MESSAGE. A size
+// larger than the buffer reaches it as RESPONSE_TOO_LARGE. A panic, and a call of runtime.Goexit, count
+// as an error. What no Go program can recover from, as a concurrent map write or an access to memory that
+// is not there, ends the process. Only if the region's own memory was taken away, by somebody who cut its
+// object short, that ends the client alone, with ErrRegionLost; but goroutines that the handler starts have no
+// such guard, and must not touch the request and the response buffer if the host is not trusted.
+//
+// One goroutine per slot calls it, so that it runs as many times at once as there are workers. It may
+// call Close of its client, but not Wait, which would wait for the handler itself.
+type MessageHandler func(request *Request, response []byte) (int, error)
+
+// plain makes a MessageHandler of a handler that knows sizes only.
+func plain(handler func(req []byte, respBuf []byte) uint32) MessageHandler {
+	return func(request *Request, response []byte) (int, error) {
+		size := handler(request.Data, response)
+		if uint64(size) > uint64(len(response)) {
+			return len(response) + 1, nil // an int has 32 bits on some systems
+		}
+		return int(size), nil
+	}
+}
+
+// run calls the handler and says what became of it: a status and the size of the response. It does not
+// return if the handler calls runtime.Goexit.
+func (h MessageHandler) run(request *Request, response []byte) (status, size uint32) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		value := recover()
+		if _, is := value.(fault); is {
+			panic(value) // the region's guard knows whether it was the region's
+		}
+		status, size = failed(response, panicText(value))
+	}()
+	n, err := h(request, response)
+	status, size = outcome(n, err, response)
+	returned = true
+	return status, size
+}
+
+func outcome(n int, err error, response []byte) (status, size uint32) {
+	switch {
+	case err == nil && n >= 0 && n <= len(response):
+		return answerOK, uint32(n)
+	case err == nil && n > len(response):
+		return answerResponseTooLarge, 0
+	case err == nil:
+		return failed(response, fmt.Sprintf("the handler returned the size %d", n))
+	case errors.Is(err, ErrUnknownMessage):
+		return answerUnknownMessage, 0
+	}
+	return failed(response, err.Error())
+}
+
+// goexitText is for a handler whose goroutine ends, and for panic(nil) where Go cannot tell it from that.
+const goexitText = "the handler called runtime.Goexit or panic(nil)"
+
+func panicText(value interface{}) string {
+	if value == nil {
+		return goexitText
+	}
+	return fmt.Sprint("panic: ", value)
+}
+
+func failed(response []byte, text string) (status, size uint32) {
+	return answerHandlerFailed, uint32(writeText(response, text))
+}
+
+const truncated = "... (truncated)"
+
+// writeText copies a text into the buffer, in UTF-8 whatever it was; one that does not fit is cut
+// between two characters and says so.
+func writeText(buffer []byte, text string) int {
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
+	if len(text) <= len(buffer) {
+		return copy(buffer, text)
+	}
+	if len(buffer) < len(truncated) {
+		return copy(buffer, truncated)
+	}
+	end := len(buffer) - len(truncated)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return copy(buffer, text[:end]+truncated)
+}

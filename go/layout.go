@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+// The region's layout: every offset, size and code of the wire protocol (spec, sections 2 to 6)
+// stands in this file and nowhere else. Each constant bears its name in docs/spec/constants.txt,
+// and each struct below is one line of the region, its fields in their places; a test compares
+// both against that table.
+
+// Sizes, limits and places.
+const (
+	magic        = 0x4350494C504D4953 // the bytes "SIMPLIPC"
+	versionMajor = 1
+	versionMinor = 0
+
+	lineSize           = 64
+	exchangeHeaderSize = 64
+	slotHeaderSize     = 128
+	tailSize           = 128
+	hostLine           = 64
+	slotsOffset        = 128
+	tinyCapacity       = 32 // bytes of payload that the turn line carries
+
+	maxSlots    = 65535
+	maxCapacity = 1<<31 - 64
+	maxName     = 128
+)
+
+// Event backends: how a sleeping side is woken.
+const (
+	backendFutex        = 1
+	backendSemaphore    = 2
+	backendWindowsEvent = 3
+)
+
+// State words: generation << generationShift | flag | code.
+const (
+	generationShift = 3
+
+	codeIdle      = 0 // caller: no exchange yet
+	codeRequest   = 1 // caller: request g stands in the slot
+	codeCancelled = 2 // caller: gave up on request g
+	codeClosed    = 3 // caller: left for good
+	flagTiny      = 4 // caller: the request's payload stands in the turn line
+
+	codeNone     = 0 // responder: nothing answered yet
+	codeResponse = 1 // responder: response g stands in the slot
+	flagAttended = 4 // responder: somebody serves this slot
+)
+
+// Message ids. A handler gets MessageNormal and every id from MessageFirstUser on; the library
+// answers heartbeats and shutdown itself, and the ids between are reserved.
+const (
+	MessageNormal            = 0
+	MessageHeartbeatRequest  = 1
+	MessageHeartbeatResponse = 2
+	MessageShutdown          = 3
+	MessageFirstUser         = 128
+)
+
+// Status of a response.
+const (
+	answerOK               = 0
+	answerHandlerFailed    = 1
+	answerResponseTooLarge = 2
+	answerUnknownMessage   = 3
+	answerBadRequest       = 4
+	answerNotExecuted      = 5
+	answerResponderDied    = 6
+)
+
+// Claims are bytes of the object: the host's, then one for each slot's responder.
+const (
+	claimHost      = 0
+	claimFirstSlot = 1
+)
+
+// transportIDSlotShift is where a transport id carries its slot's index + 1.
+const transportIDSlotShift = 48
+
+// exchangeHeader is the region's first line, written by the host, once.
+type exchangeHeader struct {
+	magic            uint64
+	version          uint32 // atomic; written last, with release
+	eventBackend     uint32
+	hostSlots        uint32
+	guestSlots       uint32
+	requestCapacity  uint32
+	responseCapacity uint32
+	regionSize       uint64
+	slotsOffset      uint64
+	slotSize         uint64
+	tailOffset       uint64
+}
+
+// hostFields is the host line, at hostLine.
+type hostFields struct {
+	incarnation  uint64
+	pid          uint32
+	_            uint32
+	pidNamespace uint64
+	_            [40]byte
+}
+
+// firstLines is what stands before the slots.
+type firstLines struct {
+	header exchangeHeader
+	host   hostFields
+}
+
+// turnLine is a slot's first line. Beside the state words its fields belong to the side whose turn it
+// is: the caller's until it publishes a request, and the responder's only for a tiny request that it
+// has begun, until it publishes the response.
+type turnLine struct {
+	callerState uint32 // atomic; written by the caller
+	tinyState   uint32 // atomic; written by the responder
+	transportID uint64 // of the request; in a response its complement
+	size        uint32
+	messageID   uint32
+	status      uint32
+	flags       uint32
+	tinyPayload [tinyCapacity]byte
+}
+
+// responderLine is a slot's second line, written by its responder but for callerWaiting.
+type responderLine struct {
+	state         uint32 // atomic
+	waiting       uint32 // atomic
+	transportID   uint64
+	size          uint32
+	messageID     uint32
+	status        uint32
+	callerWaiting uint32 // atomic; written by the caller
+	flags         uint32
+	_             [28]byte
+}
+
+// slotHeader is what stands before a slot's buffers.
+type slotHeader struct {
+	turn      turnLine
+	responder responderLine
+}
+
+// ownerLine is written by the slot's responder alone and never waited on.
+type ownerLine struct {
+	started      uint32 // atomic
+	pid          uint32
+	incarnation  uint64
+	pidNamespace uint64
+	_            [40]byte
+}
+
+// annexLine is written by the slot's caller alone and never waited on.
+type annexLine struct {
+	deadline uint64
+	traceID  uint64
+	_        [48]byte
+}
+
+// slotTail is what a slot has behind all slots.
+type slotTail struct {
+	owner ownerLine
+	annex annexLine
+}
+
+// roundToLine is the next multiple of a line's size; n is far below 2^64.
+func roundToLine(n uint64) uint64 { return (n + lineSize - 1) &^ (lineSize - 1) }
+
+// slotSizeFor is the distance from one slot to the next.
+func slotSizeFor(requestCapacity, responseCapacity uint32) uint64 {
+	return slotHeaderSize + roundToLine(uint64(requestCapacity)) + roundToLine(uint64(responseCapacity))
+}
+
+// responseBufferOffset is where the response buffer starts, counted from its slot.
+func responseBufferOffset() uint64 { return slotHeaderSize }
+
+// requestBufferOffset is where the request buffer starts, counted from its slot.
+func requestBufferOffset(responseCapacity uint32) uint64 {
+	return slotHeaderSize + roundToLine(uint64(responseCapacity))
+}
+
+// wordFor makes a state word out of a generation and a code with its flag.
+func wordFor(generation, code uint32) uint32 { return generation<<generationShift | code }
+
+// generationOf is the exchange that a state word speaks of.
+func generationOf(word uint32) uint32 { return word >> generationShift }
+
+// callerCode is what a caller's word says of its generation.
+func callerCode(word uint32) uint32 { return word & (flagTiny - 1) }
+
+// unattended is a responder's word without its flag, fit to be compared.
+func unattended(word uint32) uint32 { return word &^ flagAttended }
+
+// ownTransportID is the id of the request in a turn line of that slot, in which the complement may
+// stand already: the high bits, slot index + 1, are never those of another slot's complement.
+func ownTransportID(slot int, found uint64) uint64 {
+	if found>>transportIDSlotShift == uint64(slot)+1 {
+		return found
+	}
+	return ^found
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"fmt"
+	"time"
+)
+
+// DefaultAttachTimeout is how long Connect waits for the host.
+const DefaultAttachTimeout = 10 * time.Second
+
+// Option changes one thing about a connection; see ConnectContext.
+type Option func(*settings)
+
+type settings struct {
+	workers       int // 0: one for each slot
+	attachTimeout time.Duration
+	anyOwner      bool
+	wait          WaitPolicy
+	reconnect     bool
+	problem       error // of the first option that is out of its range
+}
+
+func settingsOf(options []Option) (settings, error) {
+	s := settings{attachTimeout: DefaultAttachTimeout, wait: WaitBalanced}
+	for _, option := range options {
+		if option != nil {
+			option(&s)
+		}
+	}
+	return s, s.problem
+}
+
+func (s *settings) refuse(format string, values ...interface{}) {
+	if s.problem == nil {
+		s.problem = &failure{ErrInvalidArgument, fmt.Sprintf(format, values...), nil}
+	}
+}
+
+// WithWorkers serves n slots, with one worker each, or as many as other guests have left, so that others can
+// serve the rest; n must not exceed the region's slots. Slots in which a request stands already are taken
+// first. The default is every slot that nobody serves.
+func WithWorkers(n int) Option {
+	return func(s *settings) {
+		if n < 1 {
+			s.refuse("the number of workers is %d; give at least 1", n)
+		}
+		s.workers = n
+	}
+}
+
+// WithAttachTimeout sets how long to wait for the host: DefaultAttachTimeout if not given; 0 tries once.
+func WithAttachTimeout(d time.Duration) Option {
+	return func(s *settings) {
+		if d < 0 {
+			s.refuse("the attach timeout is %v; give 0 or more", d)
+		}
+		s.attachTimeout = d
+	}
+}
+
+// WithAnyOwner accepts a region that another user made, if the system lets this process open it. That
+// user can then read and change what is sent.
+func WithAnyOwner() Option {
+	return func(s *settings) { s.anyOwner = true }
+}
+
+// WithWait sets how workers wait; WaitBalanced if not given.
+func WithWait(policy WaitPolicy) Option {
+	return func(s *settings) {
+		if err := policy.check(); err != nil && s.problem == nil {
+			s.problem = err
+		}
+		s.wait = policy
+	}
+}
+
+// WithReconnect lets Wait attach to the next host of the name when the host has gone, in order or not, and
+// serve on with the same handler. It waits for that host until Close. A shutdown message still ends the client.
+func WithReconnect() Option {
+	return func(s *settings) { s.reconnect = true }
+}

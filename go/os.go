@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+// The contract with the system. Everything that differs between systems is in os_*.go, one file
+// per system; no other file makes a system call. Each such file defines what the assertions
+// below name; one that does not fulfils them does not compile.
+//
+// The type object is an open shared memory object. Its claims (spec, section 9) belong to this
+// opening of it: the same process can hold the claims of two openings, and they exclude each other.
+var (
+	// openObject opens the object of the region NAME, which was checked before. The error is
+	// fs.ErrNotExist if there is none, ErrForbidden if it may not be opened or is no ordinary
+	// object (a symbolic link, say), else ErrSystem.
+	_ func(name string) (*object, error) = openObject
+	// size is how many bytes the system gives for the object now.
+	_ func(*object) (uint64, error) = (*object).size
+	// resize gives the object that size; what is new in it is 0.
+	_ func(*object, uint64) error = (*object).resize
+	// ownedByUser tells whether the object belongs to the user of this process.
+	_ func(*object) (bool, error) = (*object).ownedByUser
+	// read copies the object's first bytes without mapping it, so that a short object is an
+	// error (io.ErrUnexpectedEOF) and not a fault.
+	_ func(*object, []byte) error = (*object).read
+	// mapShared maps that many bytes for reading and writing. The mapping outlives close.
+	_ func(*object, uint64) ([]byte, error) = (*object).mapShared
+	// claim takes a claim; false if another opening has it. The kernel gives it back when this
+	// process ends, however it ends.
+	_ func(*object, uint64) (bool, error) = (*object).claim
+	// unclaim gives a claim back.
+	_ func(*object, uint64) error = (*object).unclaim
+	// claimedByAnother tells whether another opening has the claim, without taking it.
+	_ func(*object, uint64) (bool, error) = (*object).claimedByAnother
+	// watchHolder watches the holder of a claim, whose process id and namespace are hints. The
+	// object must stay open until await returned false or an error.
+	_ func(o *object, claim uint64, pid uint32, namespace uint64) *holderWatch = watchHolder
+	// await blocks until it is time to look whether the claim is still held; it costs nothing
+	// meanwhile. False after stop. One goroutine calls it, as often as the claim is still held.
+	_ func(*holderWatch) (bool, error) = (*holderWatch).await
+	// stop ends await, now and from now on; to be called once.
+	_ func(*holderWatch) = (*holderWatch).stop
+	// close closes the object and gives back the claims that are left.
+	_ func(*object) error = (*object).close
+
+	// unmap ends a mapping; nothing may point into it any more.
+	_ func([]byte) error = unmap
+
+	// openDoorbell finds what wakes one side of a slot, for an event backend of the spec's
+	// section 7. ErrBackendUnsupported if this system or this build does not have it.
+	_ func(backend uint32, region string, slot int, side side, watched *uint32) (doorbell, error) = openDoorbell
+
+	// yieldThread lets another thread of the machine run on this processor.
+	_ func() = yieldThread
+	// monotonicNow is the machine's monotonic clock in ns, the one in which deadlines are given.
+	_ func() uint64 = monotonicNow
+	// processID is this process's id in its own namespace.
+	_ func() uint32 = processID
+	// processNamespace tells whether a process id of another process means the same process here: equal
+	// numbers, the same namespace; 0: unknown.
+	_ func() uint64 = processNamespace
+)

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/xll-gen/shm/go/internal/cpu"
+)
+
+// errCallerClosed tells that the slot's caller left for good.
+var errCallerClosed = errors.New("shm: the caller left")
+
+// responder is the answering role of a slot (spec, section 4.1). It belongs to one goroutine at a time,
+// which holds the slot's claim.
+type responder struct {
+	slot *slot
+	wait waiter
+	seen uint32 // the caller's word as last looked at
+	// own is what stands in the responder's word. Its only writer knows it and need not believe the
+	// region.
+	own uint32
+}
+
+func newResponder(s *slot, stop *uint32, policy WaitPolicy) *responder {
+	r := &responder{slot: s}
+	changed := func() bool { return atomic.LoadUint32(&s.turn.callerState) != r.seen }
+	r.wait = newWaiter(&s.turn.callerState, &s.responder.waiting, stop, changed, s.responderBell, policy)
+	return r
+}
+
+// incoming is a private copy of what a request says of itself.
+type incoming struct {
+	tiny        bool // its payload stands in the turn line
+	size        uint32
+	messageID   uint32
+	flags       uint32
+	transportID uint64
+}
+
+// take begins to serve the slot as the successor of whoever served it before (spec, section 9). A
+// request that the former responder had begun is answered with RESPONDER_DIED: it may have been
+// executed, so that nobody may handle it again.
+func (r *responder) take(pid uint32, namespace, incarnation uint64) {
+	owner := r.slot.owner
+	owner.pid, owner.pidNamespace, owner.incarnation = pid, namespace, incarnation
+	atomic.StoreUint32(&r.slot.responder.waiting, 0)
+	word := atomic.LoadUint32(&r.slot.turn.callerState)
+	r.own = atomic.LoadUint32(&r.slot.responder.state)
+	code, response := callerCode(word), wordFor(generationOf(word), codeResponse)
+	tiny := r.answeredTiny(word)
+	answered := tiny || unattended(r.own) == response
+	begun := atomic.LoadUint32(&owner.started) == wordFor(generationOf(word), 0)
+	if code == codeRequest && answered {
+		r.seen = word // else 0, IDLE: what stands there is looked at
+	}
+	switch {
+	case (code == codeRequest || code == codeCancelled) && !answered && begun:
+		r.seen = word
+		in := r.read()
+		// The former responder may have died while it wrote its own answer over the request.
+		in.transportID = ownTransportID(r.slot.index, in.transportID)
+		r.answerInOwnLine(&in, answerResponderDied, in.messageID, 0)
+	case code == codeRequest && tiny:
+		// The former responder may have died before it rang for this answer. A ring is safe only after
+		// the word changed on which the caller is about to sleep.
+		r.publish(response | flagAttended)
+	default:
+		r.publish(r.own | flagAttended)
+	}
+}
+
+// answeredTiny tells whether the response to the exchange of that caller's word stands in the turn line,
+// where no answer to a request is that was not tiny.
+func (r *responder) answeredTiny(word uint32) bool {
+	if callerCode(word) == codeRequest && word&flagTiny == 0 {
+		return false
+	}
+	return atomic.LoadUint32(&r.slot.turn.tinyState) == wordFor(generationOf(word), codeResponse)
+}
+
+// next waits for a request. The errors are errCallerClosed, errStopped, or what is wrong with the
+// doorbell.
+func (r *responder) next() error {
+	for {
+		// Here and not in the spin: a busy caller must not keep this side from leaving.
+		if atomic.LoadUint32(r.wait.stop) != 0 {
+			return errStopped
+		}
+		if err := r.change(); err != nil {
+			return err
+		}
+		switch callerCode(r.seen) {
+		case codeRequest:
+			return nil
+		case codeClosed:
+			return errCallerClosed
+		}
+	}
+}
+
+// change waits until the caller's word is not what was seen, and looks at it (acquire).
+func (r *responder) change() error {
+	for polls := r.wait.budget; polls > 0; polls-- {
+		if word := atomic.LoadUint32(&r.slot.turn.callerState); word != r.seen {
+			r.seen = word
+			r.wait.spinPaid()
+			return nil
+		}
+		cpu.Pause()
+	}
+	err := r.wait.afterSpinning()
+	if err == nil {
+		r.seen = atomic.LoadUint32(&r.slot.turn.callerState)
+	}
+	return err
+}
+
+// begin marks the request as started, then looks whether it still stands: either the caller that gives
+// up sees the mark, or this sees the cancellation and leaves the request alone (spec, section 4.2).
+func (r *responder) begin() (in incoming, stands bool) {
+	atomic.SwapUint32(&r.slot.owner.started, wordFor(generationOf(r.seen), 0))
+	if atomic.LoadUint32(&r.slot.turn.callerState) == r.seen {
+		return r.read(), true
+	}
+	// The turn line is the caller's: nothing is read from it and nothing written there.
+	r.answerInOwnLine(&incoming{}, answerNotExecuted, 0, 0)
+	return incoming{}, false
+}
+
+// read copies the request's fields out, each once: an atomic load cannot be repeated by the compiler,
+// and what is checked is then what is used, whatever the peer writes meanwhile.
+func (r *responder) read() incoming {
+	line := r.slot.turn
+	return incoming{
+		tiny:        r.seen&flagTiny != 0,
+		size:        atomic.LoadUint32(&line.size),
+		messageID:   atomic.LoadUint32(&line.messageID),
+		flags:       atomic.LoadUint32(&line.flags),
+		transportID: line.transportID,
+	}
+}
+
+// wellFormed is the check of the spec's section 8.
+func (r *responder) wellFormed(in *incoming) bool {
+	capacity := uint64(len(r.slot.request))
+	if in.tiny {
+		capacity = tinyCapacity
+	}
+	return uint64(in.size) <= capacity && in.flags == 0
+}
+
+// payload is where the payload of a well-formed request stands.
+func (r *responder) payload(in *incoming) []byte {
+	if in.tiny {
+		return r.slot.turn.tinyPayload[:in.size:in.size]
+	}
+	return r.slot.request[:in.size:in.size]
+}
+
+// answer completes an exchange that was begun and found standing. The payload, if any, stands in the
+// response buffer.
+func (r *responder) answer(in *incoming, status, messageID, size uint32) {
+	if in.tiny && size <= tinyCapacity {
+		r.answerInTurnLine(in, status, messageID, size)
+	} else {
+		r.answerInOwnLine(in, status, messageID, size)
+	}
+}
+
+func (r *responder) answerInTurnLine(in *incoming, status, messageID, size uint32) {
+	line := r.slot.turn
+	copy(line.tinyPayload[:], r.slot.response[:size])
+	// The complement: where nothing was written, the request's own id still stands.
+	line.transportID = ^in.transportID
+	line.size = size
+	line.messageID = messageID
+	line.status = status
+	line.flags = 0
+	atomic.SwapUint32(&line.tinyState, wordFor(generationOf(r.seen), codeResponse))
+	if atomic.LoadUint32(&r.slot.responder.callerWaiting) != 0 {
+		// A sleeping caller sleeps on the responder's word: that must change before the ring.
+		r.publish(wordFor(generationOf(r.seen), codeResponse|flagAttended))
+	}
+}
+
+func (r *responder) answerInOwnLine(in *incoming, status, messageID, size uint32) {
+	line := r.slot.responder
+	line.transportID = in.transportID
+	line.size = size
+	line.messageID = messageID
+	line.status = status
+	line.flags = 0
+	r.publish(wordFor(generationOf(r.seen), codeResponse|flagAttended))
+}
+
+// leave tells the caller that nobody serves the slot any more; the last response stays readable.
+func (r *responder) leave() error {
+	r.publish(unattended(r.own))
+	return nil
+}
+
+func (r *responder) publish(word uint32) {
+	r.own = word
+	line := r.slot.responder
+	publish(&line.state, word, &line.callerWaiting, r.slot.callerBell)
+}

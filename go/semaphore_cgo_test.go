@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build cgo && linux
+
+package shm
+
+import (
+	"testing"
+
+	"github.com/xll-gen/shm/go/internal/semaphoretest"
+)
+
+// newSemaphoreHost creates a region whose sides wake each other by named semaphores.
+func newSemaphoreHost(t *testing.T, slots uint32) *host {
+	t.Helper()
+	h := newUnfinishedHost(t, freshName(), slots, 64)
+	for slot := 0; slot < int(slots); slot++ {
+		for _, s := range []side{callerSide, responderSide} {
+			createSemaphore(t, semaphoreName(h.name, slot, s))
+		}
+	}
+	h.header.eventBackend, h.backend = backendSemaphore, backendSemaphore
+	h.claimAsHost(t)
+	h.finish()
+	return h
+}
+
+func createSemaphore(t *testing.T, name string) {
+	t.Helper()
+	if err := semaphoretest.Create(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := semaphoretest.Remove(name); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestServingOverSemaphores(t *testing.T) {
+	bounded(t)
+	h := newSemaphoreHost(t, 2)
+	for turn := 0; turn < 20; turn++ {
+		client := h.serve(t, echo, WithWait(WaitPolicy{})) // sleeps each time
+		for i := 0; i < 100; i++ {
+			for _, c := range h.callers {
+				c.wait.policy, c.wait.budget = WaitPolicy{}, 0
+				c.expect(t, MessageNormal, "x", ok(MessageNormal, "x"))
+			}
+		}
+		if err := client.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h.expectLeft(t, client)
+	}
+}
+
+func TestASemaphoreThatIsMissing(t *testing.T) {
+	bounded(t)
+	h := newHost(t, 1, 64)
+	h.header.eventBackend = backendSemaphore
+	expectRefusal(t, h.name, ErrSystem, semaphoreName(h.name, 0, callerSide))
+	if semaphoreName("N", 12, responderSide) != "/simpleipc.N.12.r" {
+		t.Error(semaphoreName("N", 12, responderSide))
+	}
+}

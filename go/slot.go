@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// slot is one slot as this process sees it: where its parts are and what wakes its sides. Both roles,
+// caller and responder, work on it.
+type slot struct {
+	index         int
+	turn          *turnLine
+	responder     *responderLine
+	owner         *ownerLine
+	annex         *annexLine
+	request       []byte   // the request buffer, as long as its capacity
+	response      []byte   // the response buffer, as long as its capacity
+	callerBell    doorbell // wakes the caller
+	responderBell doorbell // wakes the responder
+}
+
+// slot finds the parts of a slot. The geometry was checked, and index is below the number of slots:
+// every bounds check below holds.
+func (r *region) slot(index int) *slot {
+	g := &r.layout
+	start := slotsOffset + uint64(index)*g.slotSize
+	header := (*slotHeader)(unsafe.Pointer(&part(r.memory, start, slotHeaderSize)[0]))
+	tail := (*slotTail)(unsafe.Pointer(&part(r.memory, g.tailOffset+uint64(index)*tailSize, tailSize)[0]))
+	return &slot{
+		index:     index,
+		turn:      &header.turn,
+		responder: &header.responder,
+		owner:     &tail.owner,
+		annex:     &tail.annex,
+		request:   part(r.memory, start+requestBufferOffset(g.responseCapacity), uint64(g.requestCapacity)),
+		response:  part(r.memory, start+responseBufferOffset(), uint64(g.responseCapacity)),
+	}
+}
+
+// part is memory[from : from+size] with nothing behind it to be sliced into.
+func part(memory []byte, from, size uint64) []byte { return memory[from : from+size : from+size] }
+
+// openSlot is a slot with its doorbells, which the region closes with itself. One goroutine at a time.
+func (r *region) openSlot(index int) (*slot, error) {
+	s := r.slot(index)
+	r.slots = append(r.slots, s)
+	var err error
+	s.callerBell, err = openDoorbell(r.backend, r.name, index, callerSide, &s.responder.state)
+	if err != nil {
+		return nil, err
+	}
+	s.responderBell, err = openDoorbell(r.backend, r.name, index, responderSide, &s.turn.callerState)
+	return s, err
+}
+
+func (s *slot) closeDoorbells() {
+	for _, bell := range []doorbell{s.callerBell, s.responderBell} {
+		if bell != nil {
+			bell.close()
+		}
+	}
+	s.callerBell, s.responderBell = nil, nil
+}
+
+// publish stores a side's state word and wakes the peer if it sleeps. What the side wrote before is
+// visible to who reads the word (release); the exchange is sequentially consistent, so that either
+// this side sees the peer's waiting or the peer, which stores waiting and then looks at the word, sees
+// the new state (spec, section 4.2). In Go every atomic access is sequentially consistent.
+func publish(state *uint32, word uint32, peerWaiting *uint32, peer doorbell) {
+	atomic.SwapUint32(state, word)
+	if atomic.LoadUint32(peerWaiting) != 0 {
+		peer.ring()
+	}
+}

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private claims (src/pool.c): which thread of the caller's process may use which slot, and how a thread
+// that finds none is roused. No memory of another process, so no store buffers: what a missing fence does
+// here is modelled by mutations that look first.
+//
+// A thread without a slot parks until one is released. Where a slot is out of use, because a call was given
+// up and its handler still runs, the thread claims that slot and sleeps on the late response instead; a
+// release elsewhere rouses it. How that sleep works is in sleep.pml.
+//
+// Each thread makes CALLS calls. One may keep its slot for good (a session). CHOOSY: threads may wait for
+// slot 0 only. CLOSES: the host may be shut down at any time. A handler may never end.
+
+#ifndef SLOTS
+#define SLOTS 2
+#endif
+#ifndef THREADS
+#define THREADS 3
+#endif
+#ifndef CALLS
+#define CALLS 1
+#endif
+
+#ifndef KEEPS
+#define KEEPS false
+#endif
+
+#define NO_SLOT 255
+#define ANY 254
+
+// A slot, as this process sees it.
+bool held[SLOTS];      // the claim
+bool abandoned[SLOTS]; // the holder's: a request that was given up may still be in its handler
+bool watching[SLOTS];  // the holder sleeps on the late response but would take any slot
+bool released[SLOTS];  // it was told of another slot
+bool running[SLOTS];   // the other side: the handler of a request that was given up
+bool endless[SLOTS];   // and it never ends
+byte users[SLOTS];     // threads that use the slot: for the properties
+
+// The pool.
+byte releases;
+byte parked;
+byte choosy;
+byte watchers;
+bool closing;
+
+// A thread that waits, and for what: for the properties and for the kernel's wake.
+#define NOT 0
+#define PARKED 1
+#define WATCHING 2
+byte waits[THREADS];
+byte wants[THREADS];
+byte done; // threads
+
+// ---- Claims -------------------------------------------------------------------------------------------
+
+inline try_claim(slot, won)
+{
+#ifdef MUTATE_CLAIM_WITHOUT_EXCHANGE
+    won = !held[slot];
+    if
+    :: won -> held[slot] = true
+    :: !won
+    fi
+#else
+    d_step { won = !held[slot]; held[slot] = true }
+#endif
+}
+
+// Futex wake: of one, or of all.
+inline wake_parked(all)
+{
+    if
+    :: all ->
+        d_step {
+            for (other : 0 .. THREADS - 1) {
+                waits[other] = (waits[other] == PARKED -> NOT : waits[other])
+            }
+            other = 0
+        }
+    :: !all ->
+        if
+        :: atomic { waits[0] == PARKED -> waits[0] = NOT }
+#if THREADS > 1
+        :: atomic { waits[1] == PARKED -> waits[1] = NOT }
+#endif
+#if THREADS > 2
+        :: atomic { waits[2] == PARKED -> waits[2] = NOT }
+#endif
+#if THREADS > 3
+        :: atomic { waits[3] == PARKED -> waits[3] = NOT }
+#endif
+        :: else
+        fi
+    fi
+}
+
+// A parked thread looks again, or all do when some wait for one slot. told: a thread that takes any
+// slot was.
+inline unpark()
+{
+    if
+    :: parked == 0 -> told = false
+    :: parked != 0 ->
+#ifdef MUTATE_ONE_WOKEN_THOUGH_CHOOSY
+        all = false;
+#else
+        all = (choosy != 0);
+#endif
+#ifndef MUTATE_RELEASES_UNCOUNTED
+        releases++;
+#endif
+        wake_parked(all);
+        told = !all;
+        all = false
+    fi
+}
+
+inline rouse_watcher()
+{
+    if
+    :: atomic { watching[0] && !released[0] -> released[0] = true }
+#if SLOTS > 1
+    :: atomic { watching[1] && !released[1] -> released[1] = true }
+#endif
+#if SLOTS > 2
+    :: atomic { watching[2] && !released[2] -> released[2] = true }
+#endif
+    :: else
+    fi
+}
+
+// A slot is free that was not.
+inline announce()
+{
+    unpark();
+    if
+    :: !told && watchers != 0 -> rouse_watcher()
+    :: else
+    fi;
+    told = false
+}
+
+inline release(slot)
+{
+#ifdef MUTATE_RELEASE_LOOKS_FIRST
+    was_abandoned = abandoned[slot];
+    if
+    :: was_abandoned -> unpark(); told = false
+    :: !was_abandoned -> announce()
+    fi;
+    held[slot] = false;
+#else
+    atomic { was_abandoned = abandoned[slot]; held[slot] = false };
+    if
+    :: was_abandoned -> unpark(); told = false
+    :: !was_abandoned -> announce()
+    fi;
+#endif
+    was_abandoned = false
+}
+
+// The slot, if it can be used now.
+inline try_slot(slot)
+{
+    try_claim(slot, won);
+    if
+    :: won ->
+        won = false;
+        if
+        :: atomic { !(abandoned[slot] && running[slot]) -> abandoned[slot] = false; mine = slot }
+        :: abandoned[slot] && running[slot] ->
+#ifdef MUTATE_ABANDONED_GIVEN_BACK_SILENTLY
+            held[slot] = false
+#else
+            release(slot)
+#endif
+        fi
+    :: !won
+    fi
+}
+
+inline try_acquire()
+{
+    slot = (want == ANY -> 0 : want);
+    do
+    :: try_slot(slot);
+        slot++;
+        if
+        :: mine != NO_SLOT || want != ANY || slot == SLOTS -> break
+        :: else
+        fi
+    od;
+    slot = 0
+}
+
+inline claim_abandoned()
+{
+    slot = (want == ANY -> 0 : want);
+    do
+    :: try_claim(slot, won);
+        if
+        :: won ->
+            won = false;
+            if
+            :: abandoned[slot] -> watched = slot
+            :: !abandoned[slot] -> release(slot)
+            fi
+        :: !won
+        fi;
+        slot++;
+        if
+        :: watched != NO_SLOT || want != ANY || slot == SLOTS -> break
+        :: else
+        fi
+    od;
+    slot = 0
+}
+
+// ---- Waiting for a slot ---------------------------------------------------------------------------------
+
+// Returns with mine, or to look again.
+inline park()
+{
+#ifdef MUTATE_PARKER_LOOKS_FIRST
+    try_acquire();
+#endif
+    atomic { choosy = (want == ANY -> choosy : choosy + 1) };
+    parked++;
+    seen = releases;
+#ifndef MUTATE_PARKER_LOOKS_FIRST
+    try_acquire();
+#endif
+    if
+    :: mine == NO_SLOT && !closing ->
+        d_step { waits[me] = (releases == seen -> PARKED : NOT) };
+        waits[me] == NOT
+    :: else
+    fi;
+    parked--;
+    atomic { choosy = (want == ANY -> choosy : choosy - 1) };
+#ifndef MUTATE_PARKER_KEEPS_NOTICE
+    // The notice of another release may have been for us, who need it no more.
+    if
+    :: mine != NO_SLOT && releases != seen -> announce()
+    :: else
+    fi;
+#endif
+    seen = 0;
+    if
+    :: mine == NO_SLOT -> try_acquire()
+    :: mine != NO_SLOT
+    fi
+}
+
+// Sleeps on the late response of the slot that was claimed for that.
+inline watch()
+{
+#ifdef MUTATE_WATCHER_LOOKS_FIRST
+    if
+    :: want == ANY -> try_acquire()
+    :: want != ANY
+    fi;
+#endif
+    if
+    :: want == ANY -> watchers++; watching[watched] = true
+    :: want != ANY
+    fi;
+#ifndef MUTATE_WATCHER_LOOKS_FIRST
+    if
+    :: want == ANY -> try_acquire()
+    :: want != ANY
+    fi;
+#endif
+    if
+    :: mine == NO_SLOT ->
+        waits[me] = WATCHING;
+        if
+        :: atomic { !running[watched] -> abandoned[watched] = false }
+        :: atomic { released[watched] && running[watched] }
+        :: closing
+        fi;
+        waits[me] = NOT
+    :: mine != NO_SLOT
+    fi;
+    if
+    :: want == ANY ->
+        d_step {
+            notice = released[watched];
+            watching[watched] = false;
+            released[watched] = false
+        };
+        watchers--;
+#ifndef MUTATE_NOTICE_DROPPED
+        // We have what we want; the notice of another slot is for somebody else.
+        if
+        :: notice && !abandoned[watched] -> announce()
+        :: else
+        fi;
+#endif
+        notice = false
+    :: want != ANY
+    fi;
+    if
+    :: mine != NO_SLOT -> release(mine); mine = NO_SLOT
+    :: mine == NO_SLOT
+    fi;
+    if
+    :: abandoned[watched] ->
+        release(watched);
+        watched = NO_SLOT;
+        try_acquire()
+    :: !abandoned[watched] -> mine = watched; watched = NO_SLOT
+    fi
+}
+
+inline acquire()
+{
+    try_acquire();
+    do
+    :: mine != NO_SLOT || closing -> break
+    :: else ->
+        claim_abandoned();
+        if
+        :: watched == NO_SLOT -> park()
+        :: watched != NO_SLOT -> watch()
+        fi
+    od
+}
+
+// ---- Threads ----------------------------------------------------------------------------------------------
+
+inline use()
+{
+    users[mine]++;
+    assert(users[mine] == 1 && held[mine] && !running[mine]);
+    if
+    :: true
+    :: atomic {
+           abandoned[mine] = true;
+           running[mine] = true;
+           if
+           :: endless[mine] = true
+           :: endless[mine] = false
+           fi
+       }
+    fi;
+    users[mine]--
+}
+
+proctype caller(byte me; bool keeps)
+{
+    byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot, seen, other;
+    bool won, told, all, notice, was_abandoned;
+    do
+    :: calls == CALLS -> break
+    :: calls < CALLS ->
+#ifdef CHOOSY
+        if
+        :: want = ANY
+        :: want = 0
+        fi;
+        wants[me] = want;
+#endif
+        acquire();
+        if
+        :: mine != NO_SLOT && keeps -> break
+        :: mine != NO_SLOT && !keeps -> use(); release(mine); mine = NO_SLOT
+        :: mine == NO_SLOT -> break // closed
+        fi;
+        calls++
+    od;
+    done++
+}
+
+// The other side: late responses.
+proctype handler(byte slot)
+{
+end:
+    do
+    :: running[slot] && !endless[slot] -> running[slot] = false
+    od
+}
+
+#ifdef CLOSES
+proctype shutdown()
+{
+    if
+    :: true
+    :: closing = true;
+#ifndef MUTATE_CLOSED_SILENTLY
+        releases++;
+        d_step {
+            waits[0] = (waits[0] == PARKED -> NOT : waits[0]);
+#if THREADS > 1
+            waits[1] = (waits[1] == PARKED -> NOT : waits[1]);
+#endif
+#if THREADS > 2
+            waits[2] = (waits[2] == PARKED -> NOT : waits[2])
+#endif
+        }
+#endif
+    fi
+}
+#endif
+
+// Nothing moves any more. A thread that still waits finds each slot that it would take in use: kept by a
+// session, or watched. One that watches finds no usable one: what is abandoned and unwatched it does not see.
+inline check(thread, slot)
+{
+    if
+    :: waits[thread] == NOT || !(wants[thread] == ANY || wants[thread] == slot)
+    :: else -> assert(held[slot] || (waits[thread] == WATCHING && abandoned[slot]))
+    fi
+}
+
+proctype watchdog()
+{
+    byte thread, slot;
+    timeout ->
+    d_step {
+        assert(!closing || done == THREADS);
+        for (thread : 0 .. THREADS - 1) {
+            for (slot : 0 .. SLOTS - 1) {
+                check(thread, slot)
+            }
+        }
+    }
+}
+
+init
+{
+    byte number;
+    atomic {
+        for (number : 0 .. THREADS - 1) {
+            wants[number] = ANY;
+            run caller(number, KEEPS && number == 0)
+        }
+        for (number : 0 .. SLOTS - 1) {
+            run handler(number)
+        }
+        run watchdog();
+#ifdef CLOSES
+        run shutdown()
+#endif
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The examples run and print what they shall; those of the README are what the README shows.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "promises.h"
+
+#define README_HOST EXAMPLES_BUILD "/readme_host"
+#define README_GUEST EXAMPLES_BUILD "/readme_guest"
+
+// ---- The pairs ----------------------------------------------------------------------------------
+
+// The README's name is the same for everybody on this machine.
+static void readme_pair(struct run *run, bool guest_first) {
+    lock_fixed_names();
+    if (guest_first) peer_start(&run->guest, README_GUEST, NULL);
+    peer_start(&run->host, README_HOST, NULL);
+    if (!guest_first) peer_start(&run->guest, README_GUEST, NULL);
+    assert_string_equal(peer_hear(&run->host), "response: test");
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+    assert_int_equal(remove_leftovers("simpleipc.MyIPC"), 0);
+    unlock_fixed_names();
+}
+
+static void readme_pair_runs(struct run *run) {
+    for (unsigned i = 0; i < 4; i++) readme_pair(run, i % 2 == 0);
+}
+
+static void c_pair(struct run *run) {
+    peer_start(&run->guest, EXAMPLES_BUILD "/example_c_guest", run->region, NULL);
+    peer_start(&run->host, EXAMPLES_BUILD "/example_c_host", run->region, "one", "", "Two", NULL);
+    assert_string_equal(peer_hear(&run->host), "ONE");
+    assert_string_equal(peer_hear(&run->host), "the guest says: there is no word");
+    assert_string_equal(peer_hear(&run->host), "TWO");
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
+static void cpp_and_go_pair(struct run *run) {
+    peer_start(&run->host, EXAMPLES_BUILD "/example_cpp_host", run->region, NULL);
+    peer_start(&run->guest, EXAMPLES_BUILD "/example_go_guest", run->region, NULL);
+    assert_string_equal(peer_hear(&run->host), "the mean of 1 to 5000 is 2500.5");
+    assert_string_equal(peer_hear(&run->host), "the guest says: there are no numbers");
+    assert_string_equal(peer_hear(&run->host), "not started, may be sent again: "
+                                               "the guest does not handle this message id");
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
+// ---- The README ---------------------------------------------------------------------------------
+
+struct text {
+    char *bytes;
+    char **lines; // without the blanks around them, and without empty ones
+    unsigned count;
+};
+
+static void add_line(struct text *text, char *line) {
+    line += strspn(line, " \t");
+    size_t size = strlen(line);
+    while (size > 0 && strchr(" \t\r", line[size - 1])) line[--size] = '\0';
+    if (size > 0) text->lines[text->count++] = line;
+}
+
+static struct text read_text(const char *path) {
+    enum { MOST_BYTES = 1 << 20 };
+    struct text text = {.bytes = calloc(1, MOST_BYTES + 1)};
+    FILE *file = fopen(path, "r");
+    if (!file || !text.bytes) fail_msg("cannot read %s", path);
+    size_t size = fread(text.bytes, 1, MOST_BYTES, file);
+    fclose(file);
+    assert_in_range(size, 1, MOST_BYTES - 1);
+    text.lines = calloc(size + 1, sizeof *text.lines);
+    assert_non_null(text.lines);
+    for (char *at = text.bytes, *end; at; at = end) {
+        end = strchr(at, '\n');
+        if (end) *end++ = '\0';
+        add_line(&text, at);
+    }
+    return text;
+}
+
+static void free_text(struct text *text) {
+    free(text->bytes);
+    free(text->lines);
+}
+
+// The block of this language in which this line stands: from its first line to the one after its
+// last.
+static unsigned find_block(const struct text *readme, const char *language, const char *line,
+                           unsigned *end) {
+    for (unsigned i = 0; i < readme->count; i++) {
+        if (strncmp(readme->lines[i], "```", 3) != 0) continue;
+        bool wanted = strncmp(readme->lines[i] + 3, language, strlen(language)) == 0;
+        unsigned begin = ++i;
+        bool found = false;
+        for (; i < readme->count && strncmp(readme->lines[i], "```", 3) != 0; i++)
+            found = found || strstr(readme->lines[i], line) != NULL;
+        *end = i;
+        if (wanted && found) return begin;
+    }
+    fail_msg("README.md has no block of %s with \"%s\"", language, line);
+    return 0;
+}
+
+// Each line of the block stands in the file, in the same order, with nothing but lines of the
+// file's own before, between the includes and the rest, and after.
+static void expect_shown(const char *path, const char *language, const char *line) {
+    struct text readme = read_text(README_FILE), file = read_text(path);
+    unsigned at = 0, end = 0;
+    for (unsigned i = find_block(&readme, language, line, &end); i < end; i++) {
+        while (at < file.count && strcmp(file.lines[at], readme.lines[i]) != 0) at++;
+        if (at++ == file.count)
+            fail_msg("\"%s\" of README.md is not in its place in %s", readme.lines[i], path);
+    }
+    free_text(&readme);
+    free_text(&file);
+}
+
+static void readme_shows_the_examples(struct run *run) {
+    (void)run;
+    expect_shown(EXAMPLES_FOLDER "/readme/host.cpp", "cpp", "host.Send((const uint8_t*)\"test\"");
+    expect_shown(EXAMPLES_FOLDER "/readme/guest/main.go", "go", "shm.Connect(\"MyIPC\")");
+}
+
+int main(void) {
+    static const struct promise promises[] = {
+        {"the README's pair runs as it stands", readme_pair_runs, 30, ONCE},
+        {"the README shows its examples", readme_shows_the_examples, 10, ONCE},
+        {"the pair in C", c_pair, 20, ONCE},
+        {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
+    };
+    return run_promises("examples", GROUP_SECONDS, promises, COUNT_OF(promises));
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// A call ends at its deadline and says truly what became of its request. The slot comes back.
+#include "promises.h"
+
+enum { SLOTS = 4, DATA_SIZE = 8192 };
+// What a busy machine may add to a deadline. Far below every handler's sleep that a call must not
+// wait for.
+enum { SLACK_US = 200000 };
+
+static void expect_executions(struct run *run, uint64_t sequence, uint64_t count) {
+    const char *told = peer_ask(&run->host, "ok", "executions %u", (unsigned)sequence);
+    assert_int_equal(number_in(told, "executions="), count);
+}
+
+static void expect_deadline(const char *told, unsigned timeout_us) {
+    assert_in_range(number_in(told, "took_us="), timeout_us, timeout_us + SLACK_US);
+}
+
+// 1 ms against a handler that takes much longer. Where the guest was too slow to begin in time, the
+// call says so, truly, and is made again.
+static void slow_handler(struct run *run) {
+    enum { TIMEOUT_US = 1000, HANDLER_US = 400000, MOST_TRIES = 200 };
+    start_pair(run, SLOTS, DATA_SIZE);
+    uint64_t fate = NOT_STARTED, sequence = 0;
+    for (unsigned i = 0; i < MOST_TRIES && fate == NOT_STARTED; i++) {
+        const char *told = peer_ask(&run->host, "SIPC_TIMEOUT", "stamped 1 %u 40 %u %u",
+                                    STAMPED(40), TIMEOUT_US, HANDLER_US);
+        expect_deadline(told, TIMEOUT_US);
+        fate = number_in(told, "fate=");
+        sequence = number_in(told, "sequence=");
+        if (fate == NOT_STARTED) expect_executions(run, sequence, 0);
+    }
+    assert_int_equal(fate, MAYBE_EXECUTED);
+    expect_executions(run, sequence, 1);
+    // The slot is out of use while the handler runs; then it serves again, and the late response
+    // is nobody's.
+    peer_ask(&run->host, "SIPC_ALL_SLOTS_BUSY", "stamped 1 %u 40 1000 0", STAMPED(40));
+    peer_ask(&run->host, "SIPC_OK", "stamped 1 %u 40 0 0", STAMPED(300));
+    expect_executions(run, sequence, 1);
+    full_service(&run->host, SLOTS);
+    end_pair(run);
+}
+
+// Handlers that take about as long as the timeout, on every way to a slot: whatever the calls say
+// of themselves is what the guest counted.
+static void straddled_deadlines(struct run *run) {
+    start_pair(run, SLOTS, DATA_SIZE);
+    for (unsigned way = ANY; way <= IN_PLACE; way++) {
+        const char *numbers =
+            peer_ask(&run->host, "ok", "traffic 4 100 %u 12 300 0 300 1000 0 2500", way);
+        assert_int_equal(number_in(numbers, "answered=") + number_in(numbers, "not_started=") +
+                             number_in(numbers, "maybe_executed="),
+                         400);
+        assert_int_not_equal(number_in(numbers, "maybe_executed="), 0);
+        peer_ask(&run->host, "ok", "audit");
+        full_service(&run->host, SLOTS);
+    }
+    const char *numbers = peer_ask(&run->host, "ok", "traffic 8 50 0 12 300 0 300 1000 0 2500");
+    assert_in_range(number_in(numbers, "overrun_us="), 0, SLACK_US);
+    peer_ask(&run->host, "ok", "audit");
+    end_pair(run);
+}
+
+// A stopped guest cannot have begun what was sent after it stopped.
+static void stopped_idle(struct run *run) {
+    enum { TIMEOUT_US = 30000 };
+    uint64_t sequences[SLOTS];
+    start_pair(run, SLOTS, DATA_SIZE);
+    full_service(&run->host, SLOTS);
+    peer_stop(&run->guest);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        const char *told = peer_ask(&run->host, "SIPC_TIMEOUT ", "stamped %u %u 40 %u 0", slot,
+                                    STAMPED(40), TIMEOUT_US);
+        assert_int_equal(number_in(told, "fate="), NOT_STARTED);
+        expect_deadline(told, TIMEOUT_US);
+        sequences[slot] = number_in(told, "sequence=");
+    }
+    peer_continue(&run->guest);
+    full_service(&run->host, SLOTS);
+    for (unsigned slot = 0; slot < SLOTS; slot++) expect_executions(run, sequences[slot], 0);
+    end_pair(run);
+}
+
+// Stopped inside the handler of slot 2: that request may have been executed, others were not.
+static void stopped_in_handler(struct run *run) {
+    enum { TIMEOUT_US = 100000, HANDLER_US = 1000000, ANNOUNCE = 134 };
+    start_pair(run, SLOTS, DATA_SIZE);
+    peer_say(&run->host, "stamped 2 %u 40 %u %u", ANNOUNCE, TIMEOUT_US, HANDLER_US);
+    peer_expect(&run->guest, "handling");
+    peer_stop(&run->guest);
+    const char *told = peer_expect(&run->host, "SIPC_TIMEOUT_MAYBE_EXECUTED");
+    expect_deadline(told, TIMEOUT_US);
+    uint64_t sequence = number_in(told, "sequence=");
+    told = peer_ask(&run->host, "SIPC_TIMEOUT ", "stamped 1 %u 40 20000 0", STAMPED(40));
+    uint64_t other_sequence = number_in(told, "sequence=");
+    peer_continue(&run->guest);
+    peer_ask(&run->host, "SIPC_OK", "stamped 2 %u 40 0 0", STAMPED(40));
+    full_service(&run->host, SLOTS);
+    expect_executions(run, sequence, 1);
+    expect_executions(run, other_sequence, 0);
+    end_pair(run);
+}
+
+static void stopped_under_load(struct run *run) {
+    enum { TIMEOUT_US = 20000 };
+    start_pair(run, SLOTS, DATA_SIZE);
+    peer_ask(&run->host, "ok", "begin 4 0 %d 12 300 0 300 %u 0 1000", ANY, TIMEOUT_US);
+    for (unsigned i = 0; i < 3; i++) {
+        sleep_ms(20);
+        peer_stop(&run->guest);
+        sleep_ms(50);
+        peer_continue(&run->guest);
+    }
+    sleep_ms(20);
+    const char *numbers = peer_ask(&run->host, "ok", "end");
+    assert_int_not_equal(number_in(numbers, "answered="), 0);
+    assert_int_not_equal(number_in(numbers, "not_started=") + number_in(numbers, "maybe_executed="),
+                         0);
+    assert_in_range(number_in(numbers, "overrun_us="), 0, SLACK_US);
+    peer_ask(&run->host, "ok", "audit");
+    full_service(&run->host, SLOTS);
+    end_pair(run);
+}
+
+static void no_guest(struct run *run) {
+    enum { TIMEOUT_US = 20000, SENT = SLOTS + 1 };
+    uint64_t sequences[SENT];
+    start_host(run, &run->host);
+    open_region(run, &run->host, SLOTS, DATA_SIZE, DEFAULT_BACKEND);
+    for (unsigned i = 0; i < SENT; i++) {
+        const char *told = peer_ask(&run->host, "SIPC_TIMEOUT ", "stamped %u %u 40 %u 0",
+                                    i < SLOTS ? i : ANY_SLOT, STAMPED(40), TIMEOUT_US);
+        assert_int_equal(number_in(told, "fate="), NOT_STARTED);
+        expect_deadline(told, TIMEOUT_US);
+        sequences[i] = number_in(told, "sequence=");
+    }
+    start_guest(run, &run->guest, "");
+    assert_int_equal(guest_serves(&run->guest), SLOTS);
+    full_service(&run->host, SLOTS);
+    for (unsigned i = 0; i < SENT; i++) expect_executions(run, sequences[i], 0);
+    end_pair(run);
+}
+
+int main(void) {
+    static const struct promise promises[] = {
+        {"1 ms against a slow handler: maybe executed, the slot returns", slow_handler, 30,
+         EVERY_PAIRING},
+        {"the fate told is the truth", straddled_deadlines, 30, EVERY_PAIRING},
+        {"a guest stopped while idle: not started, full service afterwards", stopped_idle, 20,
+         EVERY_PAIRING},
+        {"a guest stopped in a handler: maybe executed, full service afterwards",
+         stopped_in_handler, 20, EVERY_PAIRING},
+        {"a guest stopped under load: deadlines are met, fates are true", stopped_under_load, 30,
+         EVERY_PAIRING},
+        {"no guest: not started, at the deadline", no_guest, 20, EVERY_PAIRING},
+    };
+    return run_promises("timeouts", GROUP_SECONDS, promises, COUNT_OF(promises));
+}

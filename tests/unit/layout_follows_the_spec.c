@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: every offset, size and constant of C is that of docs/spec/constants.txt, and none is
+// missing on either side.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <simpleipc/simpleipc.h>
+
+#include "internal/layout.h"
+#include "left_behind.h"
+
+struct constant {
+    char name[64];
+    uint64_t value;
+};
+
+#define HEADER(field) offsetof(struct sipc_exchange_header, field)
+#define HOST(field) (sizeof(struct sipc_exchange_header) + offsetof(struct sipc_host_line, field))
+#define SLOT(field) offsetof(struct sipc_slot_header, field)
+#define TAIL(field) offsetof(struct sipc_slot_tail, field)
+
+static const struct constant ours[] = {
+    {"magic", SIPC_MAGIC},
+    {"version_major", SIPC_PROTOCOL_MAJOR},
+    {"version_minor", SIPC_PROTOCOL_MINOR},
+    {"backend_futex", SIPC_BACKEND_FUTEX},
+    {"backend_semaphore", SIPC_BACKEND_SEMAPHORE},
+    {"backend_windows_event", SIPC_BACKEND_WINDOWS_EVENT},
+    {"line_size", SIPC_LINE_SIZE},
+    {"exchange_header_size", sizeof(struct sipc_exchange_header)},
+    {"slot_header_size", sizeof(struct sipc_slot_header)},
+    {"slots_offset", SIPC_SLOTS_OFFSET},
+    {"max_slots", SIPC_MAX_SLOTS},
+    {"max_capacity", SIPC_MAX_CAPACITY},
+    {"max_name", SIPC_MAX_NAME},
+    {"header_magic", HEADER(magic)},
+    {"header_version", HEADER(version)},
+    {"header_event_backend", HEADER(event_backend)},
+    {"header_host_slots", HEADER(host_slots)},
+    {"header_guest_slots", HEADER(guest_slots)},
+    {"header_request_capacity", HEADER(request_capacity)},
+    {"header_response_capacity", HEADER(response_capacity)},
+    {"header_region_size", HEADER(region_size)},
+    {"header_slots_offset", HEADER(slots_offset)},
+    {"header_slot_size", HEADER(slot_size)},
+    {"header_tail_offset", HEADER(tail_offset)},
+    {"host_line", sizeof(struct sipc_exchange_header)},
+    {"host_incarnation", HOST(incarnation)},
+    {"host_pid", HOST(host_pid)},
+    {"host_pid_namespace", HOST(host_pid_namespace)},
+    {"turn_caller_state", SLOT(turn.caller_state)},
+    {"turn_tiny_state", SLOT(turn.tiny_state)},
+    {"turn_transport_id", SLOT(turn.transport_id)},
+    {"turn_size", SLOT(turn.size)},
+    {"turn_message_id", SLOT(turn.message_id)},
+    {"turn_status", SLOT(turn.status)},
+    {"turn_flags", SLOT(turn.flags)},
+    {"turn_tiny_payload", SLOT(turn.tiny_payload)},
+    {"tiny_capacity", SIPC_TINY_CAPACITY},
+    {"responder_state", SLOT(responder.state)},
+    {"responder_waiting", SLOT(responder.waiting)},
+    {"responder_transport_id", SLOT(responder.transport_id)},
+    {"responder_size", SLOT(responder.size)},
+    {"responder_message_id", SLOT(responder.message_id)},
+    {"responder_status", SLOT(responder.status)},
+    {"responder_caller_waiting", SLOT(responder.caller_waiting)},
+    {"responder_flags", SLOT(responder.flags)},
+    {"tail_size", sizeof(struct sipc_slot_tail)},
+    {"owner_started", TAIL(owner.started)},
+    {"owner_pid", TAIL(owner.owner_pid)},
+    {"owner_incarnation", TAIL(owner.owner_incarnation)},
+    {"owner_pid_namespace", TAIL(owner.owner_pid_namespace)},
+    {"annex_deadline", TAIL(annex.deadline)},
+    {"annex_trace_id", TAIL(annex.trace_id)},
+    {"generation_shift", SIPC_GENERATION_SHIFT},
+    {"code_idle", SIPC_CODE_IDLE},
+    {"code_request", SIPC_CODE_REQUEST},
+    {"code_cancelled", SIPC_CODE_CANCELLED},
+    {"code_closed", SIPC_CODE_CLOSED},
+    {"code_none", SIPC_CODE_NONE},
+    {"code_response", SIPC_CODE_RESPONSE},
+    {"flag_tiny", SIPC_FLAG_TINY},
+    {"flag_attended", SIPC_FLAG_ATTENDED},
+    {"message_normal", SIPC_MESSAGE_NORMAL},
+    {"message_heartbeat_request", SIPC_MESSAGE_HEARTBEAT_REQUEST},
+    {"message_heartbeat_response", SIPC_MESSAGE_HEARTBEAT_RESPONSE},
+    {"message_shutdown", SIPC_MESSAGE_SHUTDOWN},
+    {"message_first_user", SIPC_MESSAGE_FIRST_USER},
+    {"answer_ok", SIPC_ANSWER_OK},
+    {"answer_handler_failed", SIPC_ANSWER_HANDLER_FAILED},
+    {"answer_response_too_large", SIPC_ANSWER_RESPONSE_TOO_LARGE},
+    {"answer_unknown_message", SIPC_ANSWER_UNKNOWN_MESSAGE},
+    {"answer_bad_request", SIPC_ANSWER_BAD_REQUEST},
+    {"answer_not_executed", SIPC_ANSWER_NOT_EXECUTED},
+    {"answer_responder_died", SIPC_ANSWER_RESPONDER_DIED},
+    {"claim_host", SIPC_CLAIM_HOST},
+    {"claim_first_slot", SIPC_CLAIM_FIRST_SLOT},
+    {"transport_id_slot_shift", SIPC_TRANSPORT_ID_SLOT_SHIFT},
+};
+
+#define OUR_COUNT (sizeof ours / sizeof ours[0])
+#define MOST_CONSTANTS 512
+
+static struct constant spec[MOST_CONSTANTS];
+static size_t spec_count;
+
+static int read_the_spec(void **state) {
+    (void)state;
+    FILE *file = fopen(SIPC_SOURCE_FOLDER "/docs/spec/constants.txt", "r");
+    if (!file) fail_msg("docs/spec/constants.txt cannot be opened");
+    char line[256];
+    while (fgets(line, sizeof line, file)) {
+        if (line[0] == '#' || line[0] == '\n') continue;
+        struct constant *constant = &spec[spec_count++];
+        assert_true(spec_count <= MOST_CONSTANTS);
+        char value[64];
+        if (sscanf(line, "%63s %63s", constant->name, value) != 2) fail_msg("not a line: %s", line);
+        char *end;
+        constant->value = strtoull(value, &end, 0);
+        if (*end) fail_msg("not a number: %s", line);
+    }
+    fclose(file);
+    return 0;
+}
+
+static const struct constant *find(const struct constant *table, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(table[i].name, name) == 0) return &table[i];
+    return NULL;
+}
+
+static void every_constant_of_ours_is_in_the_spec_with_its_value(void **state) {
+    (void)state;
+    for (size_t i = 0; i < OUR_COUNT; i++) {
+        const struct constant *found = find(spec, spec_count, ours[i].name);
+        if (!found) fail_msg("%s is not in the spec", ours[i].name);
+        if (found->value != ours[i].value)
+            fail_msg("%s is %" PRIu64 " here and %" PRIu64 " in the spec", ours[i].name,
+                     ours[i].value, found->value);
+    }
+}
+
+static void every_constant_of_the_spec_is_ours(void **state) {
+    (void)state;
+    assert_true(spec_count > 0);
+    for (size_t i = 0; i < spec_count; i++)
+        if (!find(ours, OUR_COUNT, spec[i].name)) fail_msg("%s is not in C", spec[i].name);
+}
+
+static void no_constant_is_named_twice(void **state) {
+    (void)state;
+    for (size_t i = 0; i < spec_count; i++)
+        if (find(spec, i, spec[i].name)) fail_msg("%s is twice in the spec", spec[i].name);
+}
+
+// The magic reads SIMPLIPC in the file, so the layout is little-endian.
+static void the_magic_reads_simplipc(void **state) {
+    (void)state;
+    const uint64_t magic = SIPC_MAGIC;
+    assert_memory_equal(&magic, "SIMPLIPC", 8);
+}
+
+static void a_state_word_is_generation_flag_and_code(void **state) {
+    (void)state;
+    assert_int_equal(sipc_state(5, SIPC_CODE_REQUEST | SIPC_FLAG_TINY), 5 << 3 | 4 | 1);
+    assert_int_equal(sipc_state_generation(sipc_state(5, SIPC_CODE_CANCELLED)), 5);
+    assert_int_equal(sipc_state_code(sipc_state(5, SIPC_CODE_REQUEST | SIPC_FLAG_TINY)),
+                     SIPC_CODE_REQUEST);
+    assert_int_equal(sipc_state_unattended(sipc_state(5, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED)),
+                     sipc_state(5, SIPC_CODE_RESPONSE));
+    // Generations count modulo 2^29.
+    assert_int_equal(sipc_state(UINT32_C(1) << 29, SIPC_CODE_REQUEST), SIPC_CODE_REQUEST);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        PROMISE(every_constant_of_ours_is_in_the_spec_with_its_value),
+        PROMISE(every_constant_of_the_spec_is_ours),
+        PROMISE(no_constant_is_named_twice),
+        PROMISE(the_magic_reads_simplipc),
+        PROMISE(a_state_word_is_generation_flag_and_code),
+    };
+    return cmocka_run_group_tests(tests, read_the_spec, NULL);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _POSIX_C_SOURCE 200809L
+#include "left_behind.h"
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct inventory {
+    unsigned descriptors;
+    unsigned threads;
+    unsigned names;
+};
+
+static struct inventory before;
+
+static void own_prefix(char *prefix, size_t size) {
+    snprintf(prefix, size, "test-%ld-", (long)getpid());
+}
+
+const char *fresh_name(void) {
+    static char names[16][64];
+    static unsigned count;
+    char *name = names[count % 16];
+    char prefix[32];
+    own_prefix(prefix, sizeof prefix);
+    snprintf(name, sizeof names[0], "%s%u", prefix, count++);
+    return name;
+}
+
+// Entries of a folder whose name contains the text.
+static unsigned entries(const char *folder, const char *text) {
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    unsigned count = 0;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        if (entry->d_name[0] != '.' && strstr(entry->d_name, text)) count++;
+    closedir(directory);
+    return count;
+}
+
+unsigned names_in_shared_memory(void) {
+    char prefix[32];
+    own_prefix(prefix, sizeof prefix);
+    return entries("/dev/shm", prefix);
+}
+
+static struct inventory take_inventory(void) {
+    return (struct inventory){.descriptors = entries("/proc/self/fd", ""),
+                              .threads = entries("/proc/self/task", ""),
+                              .names = names_in_shared_memory()};
+}
+
+int note_what_exists(void **state) {
+    (void)state;
+    before = take_inventory();
+    return 0;
+}
+
+// A thread that was joined may stand in /proc a moment longer.
+static struct inventory settled_inventory(void) {
+    struct inventory now = take_inventory();
+    for (int i = 0; i < 5000 && now.threads > before.threads; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        now = take_inventory();
+    }
+    return now;
+}
+
+static bool differs(const char *what, unsigned was, unsigned is) {
+    if (was != is) print_error("left behind: %u %s before the test, %u after it\n", was, what, is);
+    return was != is;
+}
+
+int nothing_is_left_behind(void **state) {
+    (void)state;
+    struct inventory now = settled_inventory();
+    bool wrong = differs("file descriptors", before.descriptors, now.descriptors);
+    wrong |= differs("threads", before.threads, now.threads);
+    wrong |= differs("names in /dev/shm", before.names, now.names);
+    return wrong ? -1 : 0;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "slot_by_hand.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fake_system.h"
+#include "left_behind.h"
+
+const sipc_word never_interrupted;
+
+static void *zeroed(size_t size) {
+    void *memory;
+    assert_int_equal(posix_memalign(&memory, SIPC_LINE_SIZE, size), 0);
+    memset(memory, 0, size);
+    return memory;
+}
+
+void slot_by_hand_make(struct slot_by_hand *made, uint32_t index, uint32_t request_capacity,
+                       uint32_t response_capacity) {
+    *made = (struct slot_by_hand){.slot = {.turn = zeroed(sizeof(struct sipc_turn_line)),
+                                           .responder = zeroed(sizeof(struct sipc_responder_line)),
+                                           .owner = zeroed(sizeof(struct sipc_owner_line)),
+                                           .annex = zeroed(sizeof(struct sipc_annex_line)),
+                                           .request = zeroed(request_capacity),
+                                           .response = zeroed(response_capacity),
+                                           .request_capacity = request_capacity,
+                                           .response_capacity = response_capacity,
+                                           .index = index}};
+    made->object.handle = memfd_create("slot", MFD_CLOEXEC);
+    assert_true(made->object.handle >= 0);
+    // A description of its own: a claim is exclusive between two of them.
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", (int)made->object.handle);
+    made->responder.handle = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(made->responder.handle >= 0);
+    made->slot.object = &made->object;
+    slot_by_hand_use_events(made, &fake_backend);
+}
+
+void slot_by_hand_free(struct slot_by_hand *made) {
+    free(made->slot.turn);
+    free(made->slot.responder);
+    free(made->slot.owner);
+    free(made->slot.annex);
+    free(made->slot.request);
+    free(made->slot.response);
+    close((int)made->object.handle);
+    close((int)made->responder.handle);
+}
+
+void slot_by_hand_use_events(struct slot_by_hand *made, const struct sipc_os_backend *backend) {
+    made->slot.wakes_caller = (struct sipc_event){.backend = backend};
+    made->slot.wakes_responder = (struct sipc_event){.backend = backend};
+}
+
+void slot_by_hand_claim(struct slot_by_hand *made, bool claimed) {
+    uint32_t claim = SIPC_CLAIM_FIRST_SLOT + made->slot.index;
+    bool won = true;
+    if (claimed)
+        assert_int_equal(sipc_os_claim(&made->responder, claim, &won), SIPC_OK);
+    else
+        sipc_os_unclaim(&made->responder, claim);
+    assert_true(won);
+}
+
+void caller_by_steps(struct sipc_caller *caller, const struct slot_by_hand *slot, uint32_t yields,
+                     const sipc_word *interrupt) {
+    const sipc_wait_policy policy = {.preset = SIPC_WAIT_CUSTOM, .yields = yields};
+    sipc_caller_init(caller, &slot->slot, &policy, interrupt);
+    caller->waiter.system = &fake_wait_system;
+}
+
+void answer_in_turn_line(const struct sipc_slot *slot, const struct answer_by_hand *answer) {
+    struct sipc_turn_line *line = slot->turn;
+    if (answer->payload) memcpy(line->tiny_payload, answer->payload, answer->size);
+    line->transport_id = ~answer->transport_id;
+    line->size = answer->size;
+    line->message_id = answer->message_id;
+    line->status = answer->status;
+    sipc_exchange_barrier(&line->tiny_state, sipc_state(answer->generation, SIPC_CODE_RESPONSE));
+}
+
+void answer_in_responder_line(const struct sipc_slot *slot, const struct answer_by_hand *answer) {
+    struct sipc_responder_line *line = slot->responder;
+    if (answer->payload) memcpy(slot->response, answer->payload, answer->size);
+    line->transport_id = answer->transport_id;
+    line->size = answer->size;
+    line->message_id = answer->message_id;
+    line->status = answer->status;
+    sipc_exchange_barrier(&line->state, sipc_state(answer->generation,
+                                                   SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
+}
+
+struct answer_by_hand right_answer(const struct sipc_slot *slot, const void *payload,
+                                   uint32_t size) {
+    uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
+    return (struct answer_by_hand){.generation = sipc_state_generation(state),
+                                   .transport_id = slot->turn->transport_id,
+                                   .size = size,
+                                   .message_id = slot->turn->message_id,
+                                   .status = SIPC_ANSWER_OK,
+                                   .payload = payload};
+}
+
+void request_by_hand(const struct sipc_slot *slot, uint32_t generation, uint32_t message_id,
+                     const void *payload, uint32_t size) {
+    struct sipc_turn_line *line = slot->turn;
+    bool tiny = size <= SIPC_TINY_CAPACITY;
+    if (payload) memcpy(tiny ? line->tiny_payload : slot->request, payload, size);
+    line->transport_id = id_by_hand(slot, generation);
+    line->size = size;
+    line->message_id = message_id;
+    line->status = 0;
+    line->flags = 0;
+    uint32_t code = tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST;
+    sipc_exchange_barrier(&line->caller_state, sipc_state(generation, code));
+}
+
+uint64_t id_by_hand(const struct sipc_slot *slot, uint64_t count) {
+    return (slot->index + 1ull) << SIPC_TRANSPORT_ID_SLOT_SHIFT | count;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads for tests. What a thread finds wrong it writes down; the test's own thread asserts.
+#ifndef SIPC_TESTS_THREADS_H
+#define SIPC_TESTS_THREADS_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct thread {
+    pthread_t handle;
+    void (*work)(void *context);
+    void *context;
+};
+
+void thread_start(struct thread *thread, void (*work)(void *context), void *context);
+void thread_join(struct thread *thread);
+
+// Runs the work on that many threads, let go at the same moment; returns when all have ended.
+void run_together(unsigned threads, void (*work)(void *context, unsigned index), void *context);
+
+// Where a thread waits until another lets it pass; each opening lets one pass.
+struct gate {
+    sem_t semaphore;
+};
+
+void gate_make(struct gate *gate);
+void gate_open(struct gate *gate);
+void gate_pass(struct gate *gate);
+void gate_free(struct gate *gate);
+
+// Long enough for others to fall asleep, as a rule: for tests that want a sleeper, but are right
+// whether it sleeps or not.
+void give_others_time(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
