@@ -43,11 +43,15 @@
 // kernel frees its slots, and the next guest that attaches takes them over. A request that the dead guest had
 // begun is never handled twice: its caller is told that it may have been executed.
 //
+// When the host's process ends without closing the region, the kernel says so at once, and Wait returns
+// ErrPeerDied. With the option WithReconnect it waits for the next host instead, and serves on.
+//
 // # Trust
 //
 // The host is checked, not trusted: whatever it writes into the region, this package stays within the bounds
-// of its buffers. But payloads may change while a handler reads them, and a host that shrinks the
-// object ends this process. By default only a region of the same user is accepted.
+// of its buffers, and a host that cuts the region's object short ends the client with ErrRegionLost and not the
+// process. But payloads may change while a handler reads them, and goroutines that a handler starts are not
+// guarded; see MessageHandler. By default only a region of the same user is accepted.
 //
 // # Event backends
 //

@@ -3,6 +3,7 @@
 package shm
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 )
@@ -13,7 +14,7 @@ func (h *host) cut(t *testing.T, size uint64) {
 	resizeObject(t, h.object, size)
 }
 
-// post publishes a request where there may be no memory.
+// postGuarded publishes a request where there may be no memory.
 func (h *host) postGuarded(payload []byte) {
 	h.guarded(func() error { h.callers[0].post(MessageNormal, payload); return nil })
 }
@@ -44,17 +45,26 @@ func TestARegionCutShortUnderSpinningWorkers(t *testing.T) {
 
 func TestARegionCutShortInAHandler(t *testing.T) {
 	bounded(t)
-	for _, size := range []int{8, 8192} { // in the turn line, in the buffers
-		h := newHost(t, 2, 8192)
+	const capacity = 8192
+	endOfRequest := uint64(slotsOffset) + slotSizeFor(capacity, capacity)
+	for _, c := range []struct {
+		payload int
+		left    uint64
+	}{
+		{8, 0}, // the request was in the turn line
+		{capacity, 0},
+		{capacity, endOfRequest - 4096}, // there is memory still for the response
+	} {
+		h := newHost(t, 1, capacity)
 		client := h.connect(t)
 		client.HandleMessage(func(request *Request, response []byte) (int, error) {
-			h.cut(t, 0)
+			h.cut(t, c.left)
 			return copy(response, request.Data), nil
 		})
 		if err := client.Start(); err != nil {
 			t.Fatal(err)
 		}
-		h.postGuarded(make([]byte, size))
+		h.postGuarded(make([]byte, c.payload))
 		expectEnd(t, client, ErrRegionLost)
 		h.expectLeft(t, client)
 		client.now.why = errStopped // the cleanup expects an ordinary end
@@ -70,8 +80,8 @@ func TestARegionCutShortBeforeStart(t *testing.T) {
 	}
 	client.HandleMessage(echo)
 	h.cut(t, 0)
-	if err := client.Start(); err == nil {
-		t.Error("it was started")
+	if err := client.Start(); !errors.Is(err, ErrRegionLost) {
+		t.Error(err)
 	}
 	if err := client.Close(); err != nil {
 		t.Error(err)

@@ -29,16 +29,7 @@ func (w *worker) run() {
 	defer w.ended()
 	err := w.attachment.region.guarded(w.serve)
 	atomic.StoreUint32(&w.phase, phaseWaiting) // also if the region was lost in the handler
-	w.endsWith(err)
-}
-
-// endsWith is the end of this worker: alone if its caller has left, else of all.
-func (w *worker) endsWith(err error) {
-	switch err {
-	case errCallerClosed:
-	case errStopped:
-		w.attachment.end(err)
-	default:
+	if !isOrdinary(err) {
 		w.attachment.fail(err)
 	}
 }

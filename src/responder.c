@@ -89,9 +89,9 @@ static uint32_t succeed(const struct sipc_slot *slot) {
                                          .message_id = line->message_id,
                                          .status = SIPC_ANSWER_RESPONDER_DIED});
         dealt_with = true;
-    } else if (code == SIPC_CODE_REQUEST && stands_tiny(slot, generation)) {
-        // The predecessor may have died before it woke the caller, who sleeps on a word that must
-        // change.
+    } else if (stands_tiny(slot, generation)) {
+        // The predecessor may have died before it woke the caller, also one that gave up and waits
+        // for this: it sleeps on a word that must change.
         publish_state(slot, attended_response(generation));
     } else {
         publish_state(slot, own | SIPC_FLAG_ATTENDED);

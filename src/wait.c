@@ -95,11 +95,11 @@ static void learn_from_yield(struct sipc_waiter *waiter, uint32_t yields_before,
 static bool interrupted(const struct sipc_waiter *waiter) {
     uint32_t word = sipc_load_acquire(waiter->interrupt);
     return (word & SIPC_INTERRUPT_BITS) != 0 ||
-           (word & ~(SIPC_INTERRUPT_EVENT - 1)) != waiter->events;
+           (word & ~(SIPC_INTERRUPT_EVENT - 1)) != sipc_load_relaxed(&waiter->events);
 }
 
 void sipc_wait_rouse(const struct sipc_waiter *waiter) {
-    while (sipc_load_acquire(&waiter->asleep) != 0) {
+    while (sipc_load_acquire(&waiter->asleep) != 0 && interrupted(waiter)) {
         waiter->event.backend->wake(waiter->event.handle, waiter->watched);
         waiter->system->yield();
     }

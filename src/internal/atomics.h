@@ -25,16 +25,19 @@ static inline void sipc_store_release(sipc_word *word, uint32_t value) {
     atomic_store_explicit(word, value, memory_order_release);
 }
 
-// Sequentially consistent, and no later load of this thread moves ahead of it: the exchange of an
-// x86 is a full barrier of its own; elsewhere a fence keeps an acquire load from overtaking the
-// store.
-static inline uint32_t sipc_exchange_barrier(sipc_word *word, uint32_t value) {
-    uint32_t old = atomic_exchange_explicit(word, value, memory_order_seq_cst);
+// After a sequentially consistent read-modify-write: no later load of this thread moves ahead of
+// it. On x86 it is a full barrier by itself; elsewhere a load may overtake its store.
+static inline void sipc_barrier_after_update(void) {
 #if defined(__x86_64__) || defined(_M_X64)
     atomic_signal_fence(memory_order_seq_cst);
 #else
     atomic_thread_fence(memory_order_seq_cst);
 #endif
+}
+
+static inline uint32_t sipc_exchange_barrier(sipc_word *word, uint32_t value) {
+    uint32_t old = atomic_exchange_explicit(word, value, memory_order_seq_cst);
+    sipc_barrier_after_update();
     return old;
 }
 
@@ -43,19 +46,25 @@ static inline uint32_t sipc_exchange_acquire(sipc_word *word, uint32_t value) {
 }
 
 static inline uint32_t sipc_add_barrier(sipc_word *word, uint32_t value) {
-    return atomic_fetch_add_explicit(word, value, memory_order_seq_cst);
+    uint32_t old = atomic_fetch_add_explicit(word, value, memory_order_seq_cst);
+    sipc_barrier_after_update();
+    return old;
 }
 
 static inline uint32_t sipc_subtract_barrier(sipc_word *word, uint32_t value) {
-    return atomic_fetch_sub_explicit(word, value, memory_order_seq_cst);
+    uint32_t old = atomic_fetch_sub_explicit(word, value, memory_order_seq_cst);
+    sipc_barrier_after_update();
+    return old;
 }
 
 static inline void sipc_set_bits(sipc_word *word, uint32_t bits) {
     atomic_fetch_or_explicit(word, bits, memory_order_seq_cst);
+    sipc_barrier_after_update();
 }
 
-static inline uint32_t sipc_clear_bits(sipc_word *word, uint32_t bits) {
-    return atomic_fetch_and_explicit(word, ~bits, memory_order_seq_cst);
+static inline void sipc_clear_bits(sipc_word *word, uint32_t bits) {
+    atomic_fetch_and_explicit(word, ~bits, memory_order_seq_cst);
+    sipc_barrier_after_update();
 }
 
 // Tells the core that this is a polling loop.

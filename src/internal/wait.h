@@ -40,7 +40,7 @@ struct sipc_waiter {
     sipc_word *watched;                  // the peer's state word, on which the futex backend sleeps
     sipc_word *waiting;                  // our word that tells the peer to wake us
     const sipc_word *interrupt;          // not read while spinning
-    uint32_t events;                     // of the interrupt word, when the wait began
+    sipc_word events;                    // of the interrupt word, when the wait began
     void (*before_sleep)(void *context); // may be NULL: a last duty, as to have the peer watched
     void *context;
     struct sipc_event event;
@@ -62,7 +62,8 @@ void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy
 
 // From here on an event of the interrupt word ends the wait.
 static inline void sipc_waiter_begin(struct sipc_waiter *waiter) {
-    waiter->events = sipc_load_acquire(waiter->interrupt) & ~(SIPC_INTERRUPT_EVENT - 1);
+    uint32_t events = sipc_load_acquire(waiter->interrupt) & ~(SIPC_INTERRUPT_EVENT - 1);
+    sipc_store_relaxed(&waiter->events, events);
 }
 
 // Whether what a role waits for is there (acquire).
@@ -79,8 +80,8 @@ static inline void sipc_spin_paid(struct sipc_waiter *waiter) {
 }
 
 // Rouses a waiter of this process whose interrupt was set before (sequentially consistent). Repeats
-// the wake until the waiter is no longer asleep, since it may be about to sleep on a word that we
-// must not write.
+// the wake as long as the waiter is asleep and its interrupt meant for it, since it may be about to
+// sleep on a word that we must not write.
 void sipc_wait_rouse(const struct sipc_waiter *waiter);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a failure leaves a text for the thread that met it: what was wrong, with which value, and
-// what to do.
+// Promise: a failure leaves a text for the thread that met it: what was wrong, with which value,
+// and what to do.
 #include <string.h>
 
 #include "internal/errors.h"

@@ -62,7 +62,8 @@ static void fill_request(uint32_t size, uint8_t *to) {
 
 static void assert_handled(uint32_t size) {
     assert_int_equal(handled.size, size);
-    for (uint32_t i = 0; i < size; i++) assert_int_equal(handled.payload[i], (uint8_t)(i * 7 + size));
+    for (uint32_t i = 0; i < size; i++)
+        assert_int_equal(handled.payload[i], (uint8_t)(i * 7 + size));
 }
 
 static void assert_response(const uint8_t *bytes, uint32_t size) {
@@ -102,9 +103,9 @@ static void every_size_arrives_in_place(void **state) {
         fill_request(sizes[i / SIZES], request);
         const void *response;
         uint32_t size;
-        assert_int_equal(sipc_session_call(session, SIPC_MESSAGE_NORMAL, sizes[i / SIZES], 0,
-                                           &response, &size),
-                         SIPC_OK);
+        assert_int_equal(
+            sipc_session_call(session, SIPC_MESSAGE_NORMAL, sizes[i / SIZES], 0, &response, &size),
+            SIPC_OK);
         assert_int_equal(size, sizes[i % SIZES]);
         assert_handled(sizes[i / SIZES]);
         assert_response(response, size);
@@ -152,16 +153,16 @@ static void every_request_has_a_transport_id_of_its_own(void **state) {
 
 static void a_heartbeat_is_answered_by_the_library(void **state) {
     (void)state;
-    sipc_call call = {.message_id = SIPC_MESSAGE_HEARTBEAT_REQUEST,
-                      .request = "beat",
-                      .request_size = 4};
+    sipc_call call = {
+        .message_id = SIPC_MESSAGE_HEARTBEAT_REQUEST, .request = "beat", .request_size = 4};
     assert_int_equal(sipc_host_call(pair.host, &call), SIPC_OK);
     assert_int_equal(call.response_message_id, SIPC_MESSAGE_HEARTBEAT_RESPONSE);
     assert_int_equal(call.response_size, 0);
     assert_int_equal(handled.calls, 0);
 }
 
-// ---- Where the response goes ----------------------------------------------------------------------
+// ---- Where the response goes
+// ----------------------------------------------------------------------
 
 static void a_response_larger_than_the_buffer_is_not_cut_off(void **state) {
     (void)state;
@@ -223,7 +224,8 @@ static void a_response_without_room_is_lost_and_told(void **state) {
     call_and_check(8, 8);
 }
 
-// ---- Handlers that do not succeed -----------------------------------------------------------------
+// ---- Handlers that do not succeed
+// -----------------------------------------------------------------
 
 static void a_failing_handlers_text_arrives_with_the_failure(void **state) {
     (void)state;
@@ -281,7 +283,8 @@ static void a_message_that_the_handler_does_not_know_is_told_to_the_caller(void 
     call_and_check(8, 8);
 }
 
-// ---- Many at a time -------------------------------------------------------------------------------
+// ---- Many at a time
+// -------------------------------------------------------------------------------
 
 #define CALLERS 8u
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a call that got no response says whether its request was not started or maybe executed, and
-// is right; a slot whose request may still be in its handler stays out of use until the late response,
-// which nobody receives (spec 4).
+// Promise: a call that got no response says whether its request was not started or maybe executed,
+// and is right; a slot whose request may still be in its handler stays out of use until the late
+// response, which nobody receives (spec 4).
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +65,8 @@ static void leave_one_in_the_handler(const char *request, uint32_t size) {
     gate_pass(&busy.entered);
 }
 
-// ---- Not started ----------------------------------------------------------------------------------
+// ---- Not started
+// ----------------------------------------------------------------------------------
 
 static void without_a_guest_a_request_is_not_started(void **state) {
     (void)state;
@@ -117,7 +118,8 @@ static void a_request_waits_for_the_guest_that_comes(void **state) {
     sipc_host_close(patient.host);
 }
 
-// ---- Maybe executed -------------------------------------------------------------------------------
+// ---- Maybe executed
+// -------------------------------------------------------------------------------
 
 static void in_its_handler_a_request_is_maybe_executed(void **state) {
     (void)state;
@@ -209,7 +211,8 @@ static void a_session_tells_that_its_earlier_request_is_still_in_the_handler(voi
     assert_int_equal(busy.changed, 0);
 }
 
-// ---- Exact ----------------------------------------------------------------------------------------
+// ---- Exact
+// ----------------------------------------------------------------------------------------
 
 #define RACES 20000u
 
@@ -251,7 +254,8 @@ static void race_the_deadline(uint32_t slots, uint32_t size, const sipc_wait_pol
                           .timeout_ns = 1 + i % 64 * 400};
         statuses[i] = sipc_host_call(pair.host, &call);
         uint32_t expected = ~i;
-        if (statuses[i] == SIPC_OK && (call.response_size != size || memcmp(response, &expected, 4)))
+        if (statuses[i] == SIPC_OK &&
+            (call.response_size != size || memcmp(response, &expected, 4)))
             sipc_add_barrier(&ledger.wrong, 1);
     }
     pair_close(&pair);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a guest believes a region only after its checks, tells what is not there yet from what is
-// wrong, and reads the header once (spec 8 and 9). The host is played by hand.
+// Promise: a guest believes a region only after its checks, tells what is not there yet from what
+// is wrong, and reads the header once (spec 8 and 9). The host is played by hand.
 #define _GNU_SOURCE
 #include <string.h>
 #include <sys/mman.h>
@@ -56,7 +56,8 @@ static void assert_refused(sipc_status expected, const char *says) {
     region_by_hand_free(&region);
 }
 
-// ---- Not there yet --------------------------------------------------------------------------------
+// ---- Not there yet
+// --------------------------------------------------------------------------------
 
 static void assert_not_there_yet(void) {
     sipc_guest *guest;
@@ -149,7 +150,8 @@ static void a_guest_waits_for_the_host_that_replaces_a_stale_region(void **state
     region_by_hand_free(&region);
 }
 
-// ---- Wrong ----------------------------------------------------------------------------------------
+// ---- Wrong
+// ----------------------------------------------------------------------------------------
 
 static void a_wrong_magic_is_not_a_region(void **state) {
     (void)state;
@@ -164,8 +166,10 @@ static void a_foreign_version_is_refused_with_both_versions(void **state) {
     const struct {
         uint32_t version;
         const char *says;
-    } cases[] = {
-        {0x00020000, "2.0"}, {0x00000001, "0.1"}, {0x0000FFFF, "0.65535"}, {0xFFFFFFFF, "65535.65535"}};
+    } cases[] = {{0x00020000, "2.0"},
+                 {0x00000001, "0.1"},
+                 {0x0000FFFF, "0.65535"},
+                 {0xFFFFFFFF, "65535.65535"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         header.version = cases[i].version;
         assert_refused(SIPC_VERSION_MISMATCH, cases[i].says);
@@ -255,7 +259,8 @@ static void a_region_of_another_user_is_refused_unless_it_is_trusted(void **stat
     region_by_hand_free(&region);
 }
 
-// ---- Slots ----------------------------------------------------------------------------------------
+// ---- Slots
+// ----------------------------------------------------------------------------------------
 
 static void slots_that_others_serve_are_left_to_them(void **state) {
     (void)state;
@@ -318,7 +323,8 @@ static void every_slot_is_claimed_once_while_requests_come_and_go(void **state) 
     region_by_hand_free(&region);
 }
 
-// ---- A host of another make -----------------------------------------------------------------------
+// ---- A host of another make
+// -----------------------------------------------------------------------
 
 static void a_request_by_the_spec_is_answered_by_the_spec(void **state) {
     (void)state;

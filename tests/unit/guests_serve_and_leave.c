@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a guest serves the slots that it claimed, one worker each or by polling, leaves the others
-// to other guests, and ends from wherever it is told to.
+// Promise: a guest serves the slots that it claimed, one worker each or by polling, leaves the
+// others to other guests, and ends from wherever it is told to.
 #include <string.h>
 
 #include "internal/atomics.h"
@@ -14,7 +14,8 @@ static sipc_status try_guest(const char *name, uint32_t workers, sipc_guest **gu
     return sipc_guest_attach(name, &options, guest);
 }
 
-// ---- Who serves which slot ------------------------------------------------------------------------
+// ---- Who serves which slot
+// ------------------------------------------------------------------------
 
 static void guests_share_the_slots_and_one_too_many_gets_none(void **state) {
     (void)state;
@@ -85,7 +86,8 @@ static void fewer_workers_than_slots_serve_every_caller(void **state) {
     sipc_host_close(crowd.host);
 }
 
-// ---- Starting and polling -------------------------------------------------------------------------
+// ---- Starting and polling
+// -------------------------------------------------------------------------
 
 static void workers_are_started_once(void **state) {
     (void)state;
@@ -199,7 +201,8 @@ static void a_shutdown_message_ends_all_workers_of_its_guest_and_of_no_other(voi
     sipc_host_close(host);
 }
 
-// ---- From inside a handler ------------------------------------------------------------------------
+// ---- From inside a handler
+// ------------------------------------------------------------------------
 
 static struct {
     sipc_guest *guest;
@@ -289,7 +292,8 @@ static void a_handler_may_stop_its_guest_and_its_answer_still_arrives(void **sta
     sipc_host_close(host);
 }
 
-// ---- The end --------------------------------------------------------------------------------------
+// ---- The end
+// --------------------------------------------------------------------------------------
 
 static void a_guest_that_never_served_leaves_without_a_trace(void **state) {
     (void)state;
@@ -380,7 +384,8 @@ static void a_guest_may_outlive_its_host(void **state) {
     assert_int_equal(sipc_guest_detach(guest), SIPC_OK);
 }
 
-// ---- Taking over ----------------------------------------------------------------------------------
+// ---- Taking over
+// ----------------------------------------------------------------------------------
 
 // The dead one, played by hand, had begun the request that a caller waits for.
 static void the_successor_tells_the_caller_that_its_responder_died(void **state) {

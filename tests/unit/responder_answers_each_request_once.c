@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: the responder hands each sound request to its handler once, answers every other without
-// it, puts the response where the spec says, and takes over what a dead one left (spec 2.3, 4, 5, 6,
-// 8, 9). The caller is played by hand.
+// it, puts the response where the spec says, and takes over what a dead one left (spec 2.3, 4, 5,
+// 6, 8, 9). The caller is played by hand.
 #include <string.h>
 #include <unistd.h>
 
@@ -37,7 +37,8 @@ static sipc_status handle(void *context, const sipc_request *request, sipc_respo
     assert_int_equal(response->capacity, CAPACITY);
     assert_int_equal(response->size, 0);
     uint8_t *data = response->data;
-    for (uint32_t i = 0; i < handler.answer_size && i < CAPACITY; i++) data[i] = (uint8_t)(i * 5 + 2);
+    for (uint32_t i = 0; i < handler.answer_size && i < CAPACITY; i++)
+        data[i] = (uint8_t)(i * 5 + 2);
     response->size = handler.answer_size;
     if (handler.lies) {
         response->capacity = UINT32_MAX;
@@ -107,8 +108,7 @@ static void assert_answered_in_turn_line(uint32_t generation, uint32_t message_i
 static void assert_answered_in_own_line(uint32_t generation, uint32_t message_id, uint32_t status,
                                         uint32_t size) {
     const struct sipc_responder_line *line = made.slot.responder;
-    assert_int_equal(own_state(),
-                     sipc_state(generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
+    assert_int_equal(own_state(), sipc_state(generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
     assert_true(line->transport_id == id_by_hand(&made.slot, generation));
     assert_int_equal(line->size, size);
     assert_int_equal(line->message_id, message_id);
@@ -118,7 +118,8 @@ static void assert_answered_in_own_line(uint32_t generation, uint32_t message_id
         assert_int_equal(made.slot.response[i], (uint8_t)(i * 5 + 2));
 }
 
-// ---- Requests and responses of every size ---------------------------------------------------------
+// ---- Requests and responses of every size
+// ---------------------------------------------------------
 
 static const uint32_t sizes[] = {0, 1, 31, 32, 33, 64, CAPACITY};
 #define SIZES (sizeof sizes / sizeof sizes[0])
@@ -207,7 +208,8 @@ static void generations_wrap_and_requests_go_on(void **state) {
     assert_int_equal(handler.calls, 4);
 }
 
-// ---- What no handler sees -------------------------------------------------------------------------
+// ---- What no handler sees
+// -------------------------------------------------------------------------
 
 static void assert_refused(uint32_t generation, uint32_t status, uint32_t message_id) {
     unsigned calls = handler.calls;
@@ -260,7 +262,8 @@ static void reserved_message_ids_are_unknown_and_the_others_go_to_the_handler(vo
     }
 }
 
-static void a_heartbeat_is_answered_without_the_handler_whatever_it_carries(void **state) {
+static void
+a_heartbeat_is_answered_without_the_handler_whatever_it_carries_if_it_fits(void **state) {
     (void)state;
     attend();
     ask(1, SIPC_MESSAGE_HEARTBEAT_REQUEST, 0);
@@ -270,7 +273,7 @@ static void a_heartbeat_is_answered_without_the_handler_whatever_it_carries(void
     assert_answered_in_own_line(2, SIPC_MESSAGE_HEARTBEAT_RESPONSE, SIPC_ANSWER_OK, 0);
     ask(3, SIPC_MESSAGE_HEARTBEAT_REQUEST, UINT32_MAX);
     assert_int_equal(serve(), SIPC_SERVED_REQUEST);
-    assert_answered_in_own_line(3, SIPC_MESSAGE_HEARTBEAT_RESPONSE, SIPC_ANSWER_OK, 0);
+    assert_answered_in_own_line(3, SIPC_MESSAGE_HEARTBEAT_REQUEST, SIPC_ANSWER_BAD_REQUEST, 0);
     assert_int_equal(handler.calls, 0);
 }
 
@@ -283,7 +286,8 @@ static void a_shutdown_is_answered_and_told(void **state) {
     assert_int_equal(handler.calls, 0);
 }
 
-// ---- What a handler may do -----------------------------------------------------------------------
+// ---- What a handler may do
+// -----------------------------------------------------------------------
 
 static void a_response_larger_than_its_buffer_is_refused(void **state) {
     (void)state;
@@ -335,7 +339,8 @@ static void a_message_that_the_handler_does_not_know_is_told_without_payload(voi
     assert_answered_in_turn_line(1, 500, SIPC_ANSWER_UNKNOWN_MESSAGE, 0);
 }
 
-// ---- Waking ----------------------------------------------------------------------------------------
+// ---- Waking
+// ----------------------------------------------------------------------------------------
 
 static void a_caller_that_waits_is_woken_through_the_word_that_it_sleeps_on(void **state) {
     (void)state;
@@ -376,7 +381,8 @@ static void waiting_ends_with_the_callers_next_word(void **state) {
     assert_int_equal(serve(), SIPC_SERVED_CLOSED);
 }
 
-// ---- Taking over and leaving ----------------------------------------------------------------------
+// ---- Taking over and leaving
+// ----------------------------------------------------------------------
 
 static void who_takes_a_slot_says_so(void **state) {
     (void)state;
@@ -457,7 +463,9 @@ static void an_unread_response_outlives_its_responder(void **state) {
         assert_int_equal(tiny_state(), stands_tiny);
         // The next one takes over, and does not answer again.
         attend();
-        assert_int_equal(own_state(), stands);
+        // Its word says so for a caller that is about to sleep, also where the response is a tiny
+        // one.
+        assert_int_equal(own_state(), sipc_state(1, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
         assert_int_equal(tiny_state(), stands_tiny);
         assert_int_equal(serve(), SIPC_SERVED_NOTHING);
         assert_int_equal(handler.calls, 1);
@@ -489,7 +497,7 @@ int main(void) {
         STEP_BY_STEP(a_size_beyond_the_place_is_a_bad_request),
         STEP_BY_STEP(flags_that_version_1_0_does_not_know_are_a_bad_request),
         STEP_BY_STEP(reserved_message_ids_are_unknown_and_the_others_go_to_the_handler),
-        STEP_BY_STEP(a_heartbeat_is_answered_without_the_handler_whatever_it_carries),
+        STEP_BY_STEP(a_heartbeat_is_answered_without_the_handler_whatever_it_carries_if_it_fits),
         STEP_BY_STEP(a_shutdown_is_answered_and_told),
         STEP_BY_STEP(a_response_larger_than_its_buffer_is_refused),
         STEP_BY_STEP(a_handlers_word_on_its_buffer_is_not_believed),

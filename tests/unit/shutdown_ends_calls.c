@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a shutdown ends every call, tells each its fate, ends the guests, and leaves a handle that
-// refuses what comes later.
+// Promise: a shutdown ends every call, tells each its fate, ends the guests, and leaves a handle
+// that refuses what comes later.
 #include <string.h>
 
 #include "internal/atomics.h"
@@ -77,7 +77,8 @@ static void several_threads_may_shut_down_at_once(void **state) {
     }
 }
 
-// ---- Calls in flight ------------------------------------------------------------------------------
+// ---- Calls in flight
+// ------------------------------------------------------------------------------
 
 struct waiting_call {
     sipc_host *host;
@@ -102,8 +103,8 @@ static void acquire_until_closed(void *context) {
 static void a_call_that_nobody_has_begun_ends_as_not_started(void **state) {
     (void)state;
     for (int i = 0; i < 10; i++) {
-        struct waiting_call waiting = {.host = open_host(fresh_name(), 1, 64, i % 2 ? NULL : &sleeper),
-                                       .slot = SIPC_ANY_SLOT};
+        struct waiting_call waiting = {
+            .host = open_host(fresh_name(), 1, 64, i % 2 ? NULL : &sleeper), .slot = SIPC_ANY_SLOT};
         struct thread thread;
         thread_start(&thread, call_until_closed, &waiting);
         if (i >= 5) give_others_time();
@@ -237,7 +238,8 @@ static void a_crowd_of_callers_is_sent_away(void **state) {
     }
 }
 
-// ---- The guest's side -----------------------------------------------------------------------------
+// ---- The guest's side
+// -----------------------------------------------------------------------------
 
 static void a_guests_workers_end_with_the_host(void **state) {
     (void)state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a slot has one holder at a time; a thread gets any free slot, or the one that it asked for,
-// as soon as there is one, and sleeps only as long as there is none. The waits here have no deadline:
-// a thread that nobody wakes hangs the test.
+// Promise: a slot has one holder at a time; a thread gets any free slot, or the one that it asked
+// for, as soon as there is one, and sleeps only as long as there is none. The waits here have no
+// deadline: a thread that nobody wakes hangs the test.
 #include <string.h>
 #include <sys/resource.h>
 
@@ -57,7 +57,8 @@ static sipc_session *take(sipc_host *host, uint32_t slot) {
     return session;
 }
 
-// ---- Free slots -----------------------------------------------------------------------------------
+// ---- Free slots
+// -----------------------------------------------------------------------------------
 
 static void every_slot_can_be_had_once(void **state) {
     (void)state;
@@ -146,7 +147,8 @@ static void a_release_serves_who_waits_for_any_and_who_waits_for_this_one(void *
     sipc_host_close(host);
 }
 
-// ---- Many threads ---------------------------------------------------------------------------------
+// ---- Many threads
+// ---------------------------------------------------------------------------------
 
 #define THREADS 8u
 
@@ -203,7 +205,8 @@ static void no_two_threads_of_a_crowd_hold_one_slot(void **state) {
     pair_close(&pair);
 }
 
-// ---- Slots that are out of use --------------------------------------------------------------------
+// ---- Slots that are out of use
+// --------------------------------------------------------------------
 
 static struct {
     struct gate entered[SLOTS];
@@ -338,7 +341,8 @@ static void who_gives_up_does_not_take_the_wake_of_one_who_waits_on(void **state
     pair_close(&pair);
 }
 
-// ---- Slots that nobody serves ---------------------------------------------------------------------
+// ---- Slots that nobody serves
+// ---------------------------------------------------------------------
 
 static long switches(void) {
     struct rusage usage;
@@ -373,7 +377,8 @@ static void who_waits_beside_a_slot_that_nobody_serves_sleeps(void **state) {
     assert_true(during < 100);
 }
 
-// ---- Guests that come -----------------------------------------------------------------------------
+// ---- Guests that come
+// -----------------------------------------------------------------------------
 
 struct one_call {
     sipc_host *host;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: every status has a value, a name, a message and a fate, and any other number is told from
-// them.
+// Promise: every status has a value, a name, a message and a fate, and any other number is told
+// from them.
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>

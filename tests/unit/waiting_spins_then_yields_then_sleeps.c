@@ -35,10 +35,8 @@ static void begin(uint32_t spin_min, uint32_t spin_max, uint32_t yields) {
     fake_reset();
     memset(looks, 0, sizeof looks);
     on_look = NULL;
-    const sipc_wait_policy policy = {.preset = SIPC_WAIT_CUSTOM,
-                                     .spin_min = spin_min,
-                                     .spin_max = spin_max,
-                                     .yields = yields};
+    const sipc_wait_policy policy = {
+        .preset = SIPC_WAIT_CUSTOM, .spin_min = spin_min, .spin_max = spin_max, .yields = yields};
     side = (struct side){.wanted = 1};
     sipc_waiter_init(&side.waiter, &policy, &side.watched, &side.waiting, &side.interrupt,
                      (struct sipc_event){.backend = &fake_backend});
@@ -314,10 +312,20 @@ static void a_rouse_repeats_the_wake_until_the_sleeper_is_awake(void **state) {
     (void)state;
     begin(0, 0, 0);
     sipc_store_release(&side.waiter.asleep, 1);
+    interrupt(0);
     fake.on_wake = fall_awake_at_third;
     sipc_wait_rouse(&side.waiter);
     assert_string_equal(fake.steps, "wywywy");
     assert_ptr_equal(fake.woken, &side.watched);
+}
+
+// As after a notice of death that the sleeper has acted upon: it sleeps again, rightly.
+static void a_rouse_leaves_a_sleeper_whom_nothing_interrupts(void **state) {
+    (void)state;
+    begin(0, 0, 0);
+    sipc_store_release(&side.waiter.asleep, 1);
+    sipc_wait_rouse(&side.waiter);
+    assert_string_equal(fake.steps, "");
 }
 
 static void a_rouse_of_one_who_is_awake_does_nothing(void **state) {
@@ -460,6 +468,7 @@ int main(void) {
         PROMISE(a_peer_that_flips_our_words_does_not_keep_an_interrupt_from_us),
         PROMISE(a_rouse_repeats_the_wake_until_the_sleeper_is_awake),
         PROMISE(a_rouse_of_one_who_is_awake_does_nothing),
+        PROMISE(a_rouse_leaves_a_sleeper_whom_nothing_interrupts),
         PROMISE(a_real_sleeper_leaves_when_it_is_interrupted_and_roused),
         PROMISE(a_policy_starts_between_its_limits),
         PROMISE(spinning_that_pays_gets_more_up_to_the_most),

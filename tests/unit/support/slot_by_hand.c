@@ -40,6 +40,7 @@ void slot_by_hand_make(struct slot_by_hand *made, uint32_t index, uint32_t reque
     made->responder.handle = open(path, O_RDWR | O_CLOEXEC);
     assert_true(made->responder.handle >= 0);
     made->slot.object = &made->object;
+    made->slot.lost = &never_interrupted;
     slot_by_hand_use_events(made, &fake_backend);
 }
 
