@@ -37,7 +37,7 @@ bool endless[SLOTS];   // and it never ends
 byte users[SLOTS];     // threads that use the slot: for the properties
 
 // The pool.
-byte releases;
+bool changed[THREADS]; // the word that parked threads sleep on, since each of them looked
 byte parked;
 byte choosy;
 byte watchers;
@@ -66,17 +66,43 @@ inline try_claim(slot, won)
 #endif
 }
 
+inline change()
+{
+    d_step {
+        changed[0] = true;
+#if THREADS > 1
+        changed[1] = true;
+#endif
+#if THREADS > 2
+        changed[2] = true;
+#endif
+#if THREADS > 3
+        changed[3] = true
+#endif
+    }
+}
+
+inline wake_all()
+{
+    d_step {
+        waits[0] = (waits[0] == PARKED -> NOT : waits[0]);
+#if THREADS > 1
+        waits[1] = (waits[1] == PARKED -> NOT : waits[1]);
+#endif
+#if THREADS > 2
+        waits[2] = (waits[2] == PARKED -> NOT : waits[2]);
+#endif
+#if THREADS > 3
+        waits[3] = (waits[3] == PARKED -> NOT : waits[3])
+#endif
+    }
+}
+
 // Futex wake: of one, or of all.
 inline wake_parked(all)
 {
     if
-    :: all ->
-        d_step {
-            for (other : 0 .. THREADS - 1) {
-                waits[other] = (waits[other] == PARKED -> NOT : waits[other])
-            }
-            other = 0
-        }
+    :: all -> wake_all()
     :: !all ->
         if
         :: atomic { waits[0] == PARKED -> waits[0] = NOT }
@@ -107,7 +133,7 @@ inline unpark()
         all = (choosy != 0);
 #endif
 #ifndef MUTATE_RELEASES_UNCOUNTED
-        releases++;
+        change();
 #endif
         wake_parked(all);
         told = !all;
@@ -226,13 +252,13 @@ inline park()
 #endif
     atomic { choosy = (want == ANY -> choosy : choosy + 1) };
     parked++;
-    seen = releases;
+    changed[me] = false;
 #ifndef MUTATE_PARKER_LOOKS_FIRST
     try_acquire();
 #endif
     if
     :: mine == NO_SLOT && !closing ->
-        d_step { waits[me] = (releases == seen -> PARKED : NOT) };
+        d_step { waits[me] = (changed[me] -> NOT : PARKED) };
         waits[me] == NOT
     :: else
     fi;
@@ -241,11 +267,10 @@ inline park()
 #ifndef MUTATE_PARKER_KEEPS_NOTICE
     // The notice of another release may have been for us, who need it no more.
     if
-    :: mine != NO_SLOT && releases != seen -> announce()
+    :: mine != NO_SLOT && changed[me] -> announce()
     :: else
     fi;
 #endif
-    seen = 0;
     if
     :: mine == NO_SLOT -> try_acquire()
     :: mine != NO_SLOT
@@ -349,7 +374,7 @@ inline use()
 
 proctype caller(byte me; bool keeps)
 {
-    byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot, seen, other;
+    byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot;
     bool won, told, all, notice, was_abandoned;
     do
     :: calls == CALLS -> break
@@ -388,16 +413,8 @@ proctype shutdown()
     :: true
     :: closing = true;
 #ifndef MUTATE_CLOSED_SILENTLY
-        releases++;
-        d_step {
-            waits[0] = (waits[0] == PARKED -> NOT : waits[0]);
-#if THREADS > 1
-            waits[1] = (waits[1] == PARKED -> NOT : waits[1]);
-#endif
-#if THREADS > 2
-            waits[2] = (waits[2] == PARKED -> NOT : waits[2])
-#endif
-        }
+        change();
+        wake_all();
 #endif
     fi
 }

@@ -197,12 +197,14 @@ SIPC_ALWAYS_INLINE sipc_status check_answer(const struct sipc_caller *caller,
         return broken_answer(caller, fields, capacity);
     answer->data = data;
     answer->size = fields->size;
+    // Not in one store with the next field: who loads the size would wait for the peer's line.
+    atomic_signal_fence(memory_order_seq_cst);
     answer->message_id = fields->message_id;
     return fields->status == SIPC_ANSWER_OK ? SIPC_OK : answer_status(caller, fields->status);
 }
 
 // Two paths for two places, so that no address depends on what the peer wrote.
-static sipc_status take_answer(const struct sipc_caller *caller, enum place place,
+static sipc_status take_answer(struct sipc_caller *caller, enum place place,
                                struct sipc_answer *answer) {
     const struct sipc_slot *slot = caller->slot;
     if (place == IN_TURN_LINE) {
@@ -214,8 +216,9 @@ static sipc_status take_answer(const struct sipc_caller *caller, enum place plac
         return check_answer(caller, &fields, data, SIPC_TINY_CAPACITY, answer);
     }
     const volatile struct sipc_responder_line *line = slot->responder;
-    struct response_fields fields = {line->transport_id, line->size, line->message_id,
-                                     line->status};
+    struct response_fields fields = {line->transport_id,
+                                     sipc_confirm_size(&caller->last_size, line->size),
+                                     line->message_id, line->status};
     return check_answer(caller, &fields, slot->response, slot->response_capacity, answer);
 }
 
@@ -262,6 +265,16 @@ static sipc_status lost(sipc_status status) {
     return sipc_fail(status, "somebody cut the region's object short; close it and create another");
 }
 
+// The host closes while we publish. It may have closed the slot before, unaware of us: then we do
+// that again.
+static sipc_status interrupted_at_once(struct sipc_caller *caller, struct sipc_answer *answer) {
+    enum place place = cancel(caller);
+    sipc_status status = place == NOWHERE ? gave_up(caller, SIPC_WAIT_INTERRUPTED)
+                                          : take_answer(caller, place, answer);
+    sipc_caller_close(caller);
+    return status;
+}
+
 SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, uint32_t message_id,
                                         const void *payload, uint32_t size,
                                         struct sipc_deadline *deadline,
@@ -270,6 +283,9 @@ SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, u
     if (sipc_slot_is_lost(caller->slot)) return lost(SIPC_REGION_LOST);
     sipc_waiter_begin(&caller->waiter);
     publish(caller, tiny, message_id, payload, size);
+    // After the barrier of publishing: see sipc_session_enter_call().
+    if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
+        return interrupted_at_once(caller, answer);
     enum sipc_wait_result result = await_response(caller, tiny, deadline, &place);
     if (place == NOWHERE) place = cancel(caller);
     sipc_status status =

@@ -225,7 +225,7 @@ static sipc_status exchange(sipc_session *session, uint32_t message_id, const vo
                          "an earlier request of slot %u is still in its handler; call "
                          "sipc_session_settle() first",
                          session->caller.slot->index);
-    if (sipc_session_enter(session)) {
+    if (sipc_session_enter_call(session)) {
         do
             status =
                 sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);

@@ -213,7 +213,3 @@ bool sipc_session_enter(struct sipc_session *session) {
     sipc_exchange_barrier(&session->in_call, 1);
     return !(sipc_load_acquire(&session->interrupt) & SIPC_INTERRUPT_CLOSE);
 }
-
-void sipc_session_leave(struct sipc_session *session) {
-    sipc_store_release(&session->in_call, 0);
-}

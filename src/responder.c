@@ -140,35 +140,52 @@ static inline void handle(const struct sipc_slot *slot, const sipc_request *requ
         fields->size = response.size;
 }
 
+// As much of a payload is asked for ahead as hides behind the barrier of the mark.
+#define PREFETCH_LIMIT 512u
+
+// Asks for the lines that the payload stands in if it is as large as the last one.
+static inline void prefetch_request(const struct sipc_responder *responder) {
+    uint32_t likely = responder->last_size < PREFETCH_LIMIT ? responder->last_size : PREFETCH_LIMIT;
+    uint32_t offset = 0;
+    do {
+        SIPC_PREFETCH(responder->slot->request + offset);
+        offset += SIPC_LINE_SIZE;
+    } while (offset < likely);
+}
+
 // Answers the request of this state word. Tiny is a constant here: two paths for two places, so
 // that no address depends on what the peer wrote.
-SIPC_ALWAYS_INLINE enum sipc_served serve_request(const struct sipc_slot *slot, bool tiny,
+SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *responder, bool tiny,
                                                   uint32_t state, sipc_handler handler,
                                                   void *context) {
+    const struct sipc_slot *slot = responder->slot;
     const volatile struct sipc_turn_line *line = slot->turn;
-    const uint8_t *payload = tiny ? slot->turn->tiny_payload : slot->request;
+    _Alignas(16) uint8_t tiny_payload[SIPC_TINY_CAPACITY];
+    const uint8_t *payload = tiny ? tiny_payload : slot->request;
     SIPC_KEEP_BRANCH(payload);
-    // The payload's way here overlaps the barrier of the mark.
-    if (!tiny) SIPC_PREFETCH(payload);
+    if (!tiny) prefetch_request(responder);
     uint32_t generation = sipc_state_generation(state);
-    // Barrier: either we see a cancellation below, or the caller sees the mark (spec 4.2).
+    uint32_t size = line->size;
+    sipc_request request = {
+        .data = payload,
+        .size = tiny ? size : sipc_confirm_size(&responder->last_size, size),
+        .message_id = line->message_id,
+        .transport_id = line->transport_id,
+        .slot = slot->index,
+    };
+    uint32_t flags = line->flags;
+    if (tiny) memcpy(tiny_payload, slot->turn->tiny_payload, SIPC_TINY_CAPACITY);
+    // Barrier: either we see a cancellation below, or the caller sees the mark (spec 4.2). What was
+    // read above is whole if the request still stands, and is not looked at otherwise.
     sipc_exchange_barrier(&slot->owner->started, sipc_state(generation, 0));
     if (sipc_load_acquire(&slot->turn->caller_state) != state) {
         answer(slot, generation, &(struct response_fields){.status = SIPC_ANSWER_NOT_EXECUTED});
         return SIPC_SERVED_REQUEST;
     }
-    sipc_request request = {
-        .data = payload,
-        .size = line->size,
-        .message_id = line->message_id,
-        .transport_id = line->transport_id,
-        .slot = slot->index,
-    };
     struct response_fields fields = {.transport_id = request.transport_id,
                                      .message_id = request.message_id};
     enum sipc_served served = SIPC_SERVED_REQUEST;
-    fields.status =
-        check(&request, tiny ? SIPC_TINY_CAPACITY : slot->request_capacity, line->flags);
+    fields.status = check(&request, tiny ? SIPC_TINY_CAPACITY : slot->request_capacity, flags);
     if (fields.status != SIPC_ANSWER_OK) {
         // No handler sees it.
     } else if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
@@ -194,8 +211,8 @@ enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_han
     responder->seen = state;
     switch (sipc_state_code(state)) {
     case SIPC_CODE_REQUEST:
-        return state & SIPC_FLAG_TINY ? serve_request(slot, true, state, handler, context)
-                                      : serve_request(slot, false, state, handler, context);
+        return state & SIPC_FLAG_TINY ? serve_request(responder, true, state, handler, context)
+                                      : serve_request(responder, false, state, handler, context);
     case SIPC_CODE_CLOSED:
         return SIPC_SERVED_CLOSED;
     default:

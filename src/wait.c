@@ -5,6 +5,8 @@
 
 // A wait that ends within this time after spinning would have been served better by spinning on.
 #define WORTH_SPINNING_NS 20000u
+#define DEAR_YIELD_NS 100000u
+#define MOST_SHUNNED 1023u
 #define MAX_POLLS 1000000u
 
 const struct sipc_wait_system sipc_wait_system = {.now = sipc_os_now, .yield = sipc_os_yield};
@@ -134,19 +136,38 @@ static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_
     return result;
 }
 
+// A yield that took longer than a wake gave a time slice to somebody who computes. It is the last
+// of this wait, and the next ones sleep at once: more of them the oftener it happens.
+static void shun_yields(struct sipc_waiter *waiter) {
+    waiter->penalty = waiter->penalty < MOST_SHUNNED / 2 ? 2 * waiter->penalty + 1 : MOST_SHUNNED;
+    waiter->shunned = waiter->penalty;
+}
+
+static uint32_t yields_now(struct sipc_waiter *waiter) {
+    if (waiter->shunned == 0) return waiter->yields;
+    waiter->shunned--;
+    return 0;
+}
+
 enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *ready,
                                      const void *role, struct sipc_deadline *deadline) {
     uint64_t began = waiter->system->now();
     uint64_t end = deadline->timeout == SIPC_FOREVER ? SIPC_NEVER : fix(deadline, began);
-    for (uint32_t i = 0; i < waiter->yields; i++) {
+    uint64_t before = began;
+    bool dear = false;
+    for (uint32_t i = 0, yields = yields_now(waiter); i < yields && !dear; i++) {
         if (interrupted(waiter)) return SIPC_WAIT_INTERRUPTED;
         waiter->system->yield();
         uint64_t now = waiter->system->now();
+        dear = now - before > DEAR_YIELD_NS;
+        if (dear) shun_yields(waiter);
         if (ready(role)) {
             learn_from_yield(waiter, i, now - began);
+            if (!dear) waiter->penalty /= 2;
             return SIPC_WAIT_READY;
         }
         if (now >= end) return SIPC_WAIT_DEADLINE;
+        before = now;
     }
     spin_less(waiter, 2);
     return sleep_until_ready(waiter, ready, role, end);

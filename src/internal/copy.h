@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "atomics.h"
+
 #define SIPC_INLINE_COPY 256u
 
 // Two moves of the same width that may overlap cover every size from that width to twice it.
@@ -44,6 +46,17 @@ static inline void sipc_copy(void *to, const void *from, uint32_t size) {
         sipc_copy_small((uint8_t *)to, (const uint8_t *)from, size);
     else
         memcpy(to, from, size);
+}
+
+// A size that the peer wrote, by way of a branch on a private guess: the processor goes on with the
+// guess before the peer's line has come, so that the payload's way here overlaps it.
+static inline uint32_t sipc_confirm_size(uint32_t *last, uint32_t actual) {
+    uint32_t guess = *last;
+    uint32_t known = guess;
+    SIPC_KEEP_BRANCH(known);
+    if (guess == actual) return known;
+    *last = actual;
+    return actual;
 }
 
 #endif

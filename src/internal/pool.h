@@ -67,9 +67,17 @@ void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session);
 // No thread gets a slot from here on; those that wait for one leave.
 void sipc_pool_close(struct sipc_pool *pool);
 
-// The holder says that it uses the region; false if the host is closing. The look at the interrupt
-// comes after a barrier, so either we see it here or who set it sees us and waits.
+// The holder says that it uses the region; false if the host is closing. With its barrier either we
+// see here that the host closes, or who closes it sees us and waits.
 bool sipc_session_enter(struct sipc_session *session);
-void sipc_session_leave(struct sipc_session *session);
+// The same for a call, without a barrier: publishing the request is one, and the caller looks at
+// the interrupt after it.
+static inline bool sipc_session_enter_call(struct sipc_session *session) {
+    sipc_store_relaxed(&session->in_call, 1);
+    return !(sipc_load_acquire(&session->interrupt) & SIPC_INTERRUPT_CLOSE);
+}
+static inline void sipc_session_leave(struct sipc_session *session) {
+    sipc_store_release(&session->in_call, 0);
+}
 
 #endif

@@ -9,7 +9,8 @@
 
 struct sipc_responder {
     const struct sipc_slot *slot;
-    uint32_t seen; // the caller's word that was dealt with last
+    uint32_t seen;      // the caller's word that was dealt with last
+    uint32_t last_size; // of the last request that was not tiny: the guess for the next one
     struct sipc_waiter waiter;
 };
 

@@ -50,6 +50,8 @@ struct sipc_waiter {
     uint32_t spin_min;
     uint32_t spin_max;
     uint32_t yields;
+    uint32_t shunned; // waits to come that sleep without yielding
+    uint32_t penalty; // how many the last dear yield cost
 };
 
 enum sipc_wait_result { SIPC_WAIT_READY, SIPC_WAIT_DEADLINE, SIPC_WAIT_INTERRUPTED };
