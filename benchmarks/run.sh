@@ -50,10 +50,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # ---- Building ------------------------------------------------------------------------------------
 
-# build/ is where the README puts the benchmark; if that holds something else, it is left alone.
+# build/ is where the README puts the benchmark; if it is not there, that place is left to the user.
 build=$root/build
-if [ -f "$build/CMakeCache.txt" ] &&
-    ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root/benchmarks" "$build/CMakeCache.txt"; then
+if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root/benchmarks" "$build/CMakeCache.txt"; then
     build=$root/build-benchmarks
 fi
 

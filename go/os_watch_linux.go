@@ -132,9 +132,9 @@ func (w *claimWait) run(own *object, key claimedByte) {
 	if err := own.lock(unix.F_OFD_SETLKW, lockByte(unix.F_RDLCK, key.claim)); err != nil {
 		w.err = systemError(fmt.Sprintf("wait for byte %d of %s", key.claim, own.path), err)
 	}
+	own.close() // gives the lock back
 	claimWaitsMutex.Lock()
 	delete(claimWaits, key)
 	claimWaitsMutex.Unlock()
-	own.close() // gives the lock back
 	close(w.ended)
 }

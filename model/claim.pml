@@ -8,7 +8,8 @@
 // release elsewhere rouses it. How that sleep works is in sleep.pml.
 //
 // Each thread makes CALLS calls. One may keep its slot for good (a session). CHOOSY: threads may wait for
-// slot 0 only. CLOSES: the host may be shut down at any time. A handler may never end.
+// slot 0 only. CLOSES: the host may be shut down at any time. A handler may never end. STUCK: one such is
+// there from the beginning, and no call is given up.
 
 #ifndef SLOTS
 #define SLOTS 2
@@ -360,6 +361,7 @@ inline use()
     assert(users[mine] == 1 && held[mine] && !running[mine]);
     if
     :: true
+#ifndef STUCK
     :: atomic {
            abandoned[mine] = true;
            running[mine] = true;
@@ -368,6 +370,7 @@ inline use()
            :: endless[mine] = false
            fi
        }
+#endif
     fi;
     users[mine]--
 }
@@ -455,6 +458,11 @@ init
         for (number : 0 .. SLOTS - 1) {
             run handler(number)
         }
+#ifdef STUCK
+        abandoned[SLOTS - 1] = true;
+        running[SLOTS - 1] = true;
+        endless[SLOTS - 1] = true;
+#endif
         run watchdog();
 #ifdef CLOSES
         run shutdown()

@@ -125,7 +125,11 @@ static sipc_status claim_name(const char *name, const char *object_name, uint32_
         if (!status && won && sipc_os_object_is_named(object)) return SIPC_OK;
         // Another host took the unclaimed object for a stale one and removed its name.
         sipc_os_object_close(object);
-        if (status) return status;
+        if (status) {
+            // Nobody could claim it: as far as that goes it is stale, and its name goes with it.
+            remove_stale(name, object_name);
+            return status;
+        }
     }
 }
 

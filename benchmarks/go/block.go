@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	bare "github.com/xll-gen/shm/experiments/pingpong/go"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,7 +27,8 @@ const (
 type block []byte
 
 func mapBlock(descriptor int) (block, error) {
-	b, err := unix.Mmap(descriptor, 0, bareOffset+bareRegionBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	b, err := unix.Mmap(descriptor, 0, bareOffset+bare.RegionBytes,
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, fmt.Errorf("the benchmark's shared block: %w", err)
 	}

@@ -2,13 +2,7 @@
 
 package main
 
-import (
-	"context"
-
-	shm "github.com/xll-gen/shm/go"
-)
-
-var background = context.Background()
+import shm "github.com/xll-gen/shm/go"
 
 // copyHandler is called through a variable, as the bare server calls its handler.
 var copyHandler = func(request, response []byte) { copy(response, request) }

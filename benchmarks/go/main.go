@@ -5,11 +5,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 
+	bare "github.com/xll-gen/shm/experiments/pingpong/go"
 	shm "github.com/xll-gen/shm/go"
 )
 
@@ -41,7 +43,7 @@ func run(region, descriptor, preset string) error {
 	if err != nil {
 		return err
 	}
-	client, err := shm.ConnectContext(background, region, shm.WithWait(presets[policy]))
+	client, err := shm.ConnectContext(context.Background(), region, shm.WithWait(presets[policy]))
 	if err != nil {
 		return err
 	}
@@ -54,4 +56,16 @@ func run(region, descriptor, preset string) error {
 		return err
 	}
 	return client.Wait()
+}
+
+func serveBareWindows(region []byte) error {
+	guest, err := bare.NewGuest(region, copyHandler, nil)
+	if err != nil {
+		return err
+	}
+	for {
+		if again, err := guest.ServeWindow(); err != nil || !again {
+			return err
+		}
+	}
 }

@@ -10,7 +10,7 @@
 #include "../common/system.h"
 
 #define TERMINAL_EVERY_NS UINT64_C(100000000)
-#define OTHERWISE_EVERY_NS UINT64_C(2000000000)
+#define OTHERWISE_EVERY_NS UINT64_C(1000000000)
 
 static uint64_t last_shown;
 static bool line_stands;

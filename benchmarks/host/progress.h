@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is going on, on standard error: one line that is written over on a terminal, else a line
-// every two seconds.
+// every second.
 #ifndef BENCH_PROGRESS_H
 #define BENCH_PROGRESS_H
 

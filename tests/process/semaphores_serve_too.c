@@ -43,6 +43,7 @@ static void timeouts(struct run *run) {
         peer_ask(&run->host, "ok", "traffic 8 50 %d 12 300 0 300 1000 0 2500", ANY);
     assert_int_not_equal(number_in(numbers, "maybe_executed="), 0);
     peer_ask(&run->host, "ok", "audit");
+    full_service(&run->host, SLOTS); // no slot is out of use any more
     peer_stop(&run->guest);
     peer_ask(&run->host, "SIPC_TIMEOUT ", "stamped 3 %u 40 20000 0", STAMPED(40));
     peer_continue(&run->guest);

@@ -97,7 +97,9 @@ sipc_status sipc_os_guard(int fd, void *base, size_t size, const sipc_word **los
         *lost = &entry->lost;
     }
     pthread_mutex_unlock(&mutex);
-    return entry ? SIPC_OK : sipc_os_fail(SIPC_SYSTEM, errno, "guarding a region");
+    if (entry) return SIPC_OK;
+    return sipc_os_fail(errno == ENOMEM ? SIPC_OUT_OF_MEMORY : SIPC_SYSTEM, errno,
+                        "guarding a region");
 }
 
 void sipc_os_unguard(const void *base) {

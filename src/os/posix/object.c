@@ -53,7 +53,12 @@ sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object)
                          name);
     if (fd < 0) return failed("shm_open", name);
     struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+    if (fstat(fd, &status) != 0) {
+        sipc_status failure = failed("fstat", name);
+        close(fd);
+        return failure;
+    }
+    if (!S_ISREG(status.st_mode)) {
         close(fd);
         return sipc_fail(SIPC_NOT_A_REGION, "\"%s\" is not a shared memory object", name);
     }
@@ -67,7 +72,9 @@ void sipc_os_object_close(struct sipc_os_object *object) {
 
 bool sipc_os_object_is_named(const struct sipc_os_object *object) {
     struct stat status;
-    return fstat(descriptor(object), &status) == 0 && status.st_nlink > 0;
+    // If the system does not say, it does: who asks holds the claim, and only a holder takes a name
+    // away.
+    return fstat(descriptor(object), &status) != 0 || status.st_nlink > 0;
 }
 
 void sipc_os_object_remove_name(const char *name) {

@@ -21,9 +21,12 @@ static void name_of(const char *region, uint32_t slot, enum sipc_side side,
 }
 
 static sipc_status failed(const char *name) {
-    // A host that is closing removes its semaphores first: for a guest it is gone.
-    return sipc_os_fail(errno == ENOENT ? SIPC_NO_HOST : SIPC_SYSTEM, errno, "sem_open of \"%s\"",
-                        name);
+    sipc_status status = SIPC_SYSTEM;
+    if (errno == ENOENT)
+        status = SIPC_NO_HOST; // for a guest: the host is closing and has removed it
+    if (errno == ENOSPC) status = SIPC_NO_SPACE;
+    if (errno == ENOMEM) status = SIPC_OUT_OF_MEMORY;
+    return sipc_os_fail(status, errno, "sem_open of \"%s\"", name);
 }
 
 static sipc_status create(const char *region, uint32_t slot, enum sipc_side side, uint32_t mode,
