@@ -38,7 +38,7 @@ static inline void wake_responder(const struct sipc_slot *slot) {
 
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
                       const sipc_wait_policy *policy, const sipc_word *interrupt) {
-    *caller = (struct sipc_caller){.slot = slot};
+    *caller = (struct sipc_caller){.slot = slot, .stale = {UINT32_MAX, UINT32_MAX}};
     sipc_waiter_init(&caller->waiter, policy, &slot->responder->state,
                      &slot->responder->caller_waiting, interrupt, slot->wakes_caller);
 }
@@ -71,6 +71,11 @@ SIPC_ALWAYS_INLINE enum sipc_wait_result await_response(struct sipc_caller *call
                                                         enum place *place) {
     const struct sipc_slot *slot = caller->slot;
     const uint32_t response = awaited(caller);
+    // A look in vain pulls the line back from the responder, which has to read and to write it.
+    if (tiny) {
+        sipc_pause();
+        sipc_pause();
+    }
     for (uint32_t polls = caller->waiter.spin; polls > 0; polls--) {
         *place = find_response(slot, tiny, response);
         if (*place != NOWHERE) {
@@ -107,15 +112,31 @@ enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served
     }
 }
 
-// The next generation that neither response word shows: one of them may not have changed for as
-// long as generations take to come round.
-static inline uint32_t next_generation(const struct sipc_caller *caller) {
-    const struct sipc_slot *slot = caller->slot;
-    uint32_t generation = caller->generation + 1;
-    for (int words = 2; words > 0; words--)
-        if (find_response(slot, true, sipc_state(generation, SIPC_CODE_RESPONSE)) != NOWHERE)
-            generation++;
-    return generation;
+// How many generations pass between two looks at what the response words show.
+#define STALE_LOOK 0x100000u
+
+static uint32_t shown_by(const sipc_word *word) {
+    uint32_t state = sipc_load_relaxed(word);
+    return sipc_state_unattended(state) & SIPC_CODE_RESPONSE ? sipc_state_generation(state)
+                                                             : UINT32_MAX;
+}
+
+static void note_stale(struct sipc_caller *caller) {
+    caller->stale[0] = shown_by(&caller->slot->turn->tiny_state);
+    caller->stale[1] = shown_by(&caller->slot->responder->state);
+}
+
+// The next generation that neither response word shows: one of them may not have changed since the
+// generations came round (spec 3). A word only changes to the current generation, so it shows what
+// was noted or something younger, which does not come round before the next look. No look each
+// time: a load of a line that is about to be written costs another transfer of it.
+static inline void advance(struct sipc_caller *caller) {
+    uint32_t generation = caller->generation;
+    do {
+        generation = (generation + 1) & SIPC_GENERATION_MASK;
+        if (generation % STALE_LOOK == 0) note_stale(caller);
+    } while (generation == caller->stale[0] || generation == caller->stale[1]);
+    caller->generation = generation;
 }
 
 // The payload first, then the fields, then the word: the line is complete when the peer asks for
@@ -128,7 +149,7 @@ SIPC_ALWAYS_INLINE void publish(struct sipc_caller *caller, bool tiny, uint32_t 
         sipc_copy_small(line->tiny_payload, payload, size);
     else if (payload != slot->request)
         sipc_copy(slot->request, payload, size);
-    caller->generation = next_generation(caller);
+    advance(caller);
     caller->requests++;
     caller->tiny = tiny;
     caller->transport_id = (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |

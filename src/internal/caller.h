@@ -12,6 +12,7 @@ struct sipc_caller {
     uint64_t requests;     // made so far: the low part of the transport id
     uint64_t transport_id; // of the last request; our own copy
     uint32_t generation;   // of the last request
+    uint32_t stale[2];     // generations that the two response words may still show
     uint32_t last_size;    // of the last response that was not tiny: the guess for the next one
     bool tiny;             // that request was a tiny one: its response may stand in the turn line
     bool abandoned;        // given up, and maybe still in its handler: the slot is out of use

@@ -97,6 +97,7 @@ struct sipc_slot_tail {
 };
 
 #define SIPC_GENERATION_SHIFT 3u
+#define SIPC_GENERATION_MASK 0x1FFFFFFFu
 #define SIPC_CODE_MASK 3u
 
 enum sipc_caller_code {

@@ -515,9 +515,9 @@ static void a_response_word_from_one_round_ago_answers_nothing(void **state) {
         make_another_slot();
         assert_int_equal(call_answered(cases[i].first_size, cases[i].first, 2, SIPC_ANSWER_OK),
                          SIPC_OK);
-        // 2^29 - 1 exchanges of the other kind later.
-        caller.generation += LAST_GENERATION;
-        caller.requests += LAST_GENERATION;
+        // 2^29 - 2 exchanges of the other kind later.
+        caller.generation = LAST_GENERATION;
+        caller.requests += LAST_GENERATION - 1;
         for (uint32_t n = 1; n <= 3; n++) {
             assert_int_equal(call_answered(cases[i].later_size, cases[i].later, n, SIPC_ANSWER_OK),
                              SIPC_OK);
