@@ -49,7 +49,7 @@ static sipc_status check_serving(const sipc_guest *guest, sipc_handler handler) 
     return status;
 }
 
-// ---- Attaching ----------------------------------------------------------------------------------
+// ---- Attaching ---------------------------------------------------------------------------------
 
 static sipc_status claim_slot(sipc_guest *guest, uint32_t index, const sipc_wait_policy *policy) {
     bool won;
@@ -188,7 +188,7 @@ uint32_t sipc_guest_slots(const sipc_guest *guest) {
     return guest->worker_count;
 }
 
-// ---- Serving ------------------------------------------------------------------------------------
+// ---- Serving -----------------------------------------------------------------------------------
 
 static enum sipc_served serve(struct worker *worker) {
     const sipc_guest *outer = handling;
@@ -296,7 +296,7 @@ sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *conte
     return SIPC_OK;
 }
 
-// ---- The end ------------------------------------------------------------------------------------
+// ---- The end -----------------------------------------------------------------------------------
 
 void sipc_guest_stop(sipc_guest *guest) {
     if (check_guest(guest)) return;

@@ -28,7 +28,7 @@ static sipc_status check_host(const sipc_host *host) {
     return SIPC_OK;
 }
 
-// ---- Life ---------------------------------------------------------------------------------------
+// ---- Life --------------------------------------------------------------------------------------
 
 static sipc_status check_options(uint32_t data_size, sipc_host_options *options) {
     if (options->struct_size && options->struct_size < sizeof *options)
@@ -149,8 +149,7 @@ uint32_t sipc_host_response_capacity(const sipc_host *host) {
     return host->region.geometry.response_capacity;
 }
 
-// ---- Sessions
-// -------------------------------------------------------------------------------------
+// ---- Sessions ----------------------------------------------------------------------------------
 
 static struct sipc_deadline deadline_of(const struct sipc_host *host, uint64_t timeout_ns) {
     return sipc_deadline_after(timeout_ns == SIPC_DEFAULT_TIMEOUT ? host->timeout_ns : timeout_ns);
@@ -252,8 +251,7 @@ sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32
     return status;
 }
 
-// ---- Calls with copied payloads
-// -----------------------------------------------------------------------
+// ---- Calls with copied payloads ----------------------------------------------------------------
 
 static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
     sipc_status status = check_host(host);

@@ -8,7 +8,7 @@
 // The slot that served this thread last: with as many threads as slots each keeps its own.
 static _Thread_local uint32_t last_slot;
 
-// ---- Claims -------------------------------------------------------------------------------------
+// ---- Claims ------------------------------------------------------------------------------------
 
 // Acquire: the last holder's view of the slot is ours.
 static bool try_claim(struct sipc_session *session) {
@@ -73,8 +73,7 @@ static bool try_slot(struct sipc_session *session) {
     return false;
 }
 
-// ---- Looking for a slot
-// ---------------------------------------------------------------------------
+// ---- Looking for a slot ------------------------------------------------------------------------
 
 // A free slot that a responder serves. If none is served at all, any free one: its request waits
 // for a guest to come.
@@ -113,8 +112,7 @@ static struct sipc_session *claim_unusable(struct sipc_pool *pool, uint32_t slot
     return NULL;
 }
 
-// ---- Waiting for a slot
-// -----------------------------------------------------------------------------
+// ---- Waiting for a slot ------------------------------------------------------------------------
 
 // Sleeps until a slot that this thread has claimed can be used. True: it can.
 static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any,
@@ -206,8 +204,7 @@ void sipc_pool_close(struct sipc_pool *pool) {
     sipc_os_unpark(&pool->releases, EVERYBODY);
 }
 
-// ---- The holder's presence in the region
-// ------------------------------------------------------------
+// ---- The holder's presence in the region -------------------------------------------------------
 
 bool sipc_session_enter(struct sipc_session *session) {
     sipc_exchange_barrier(&session->in_call, 1);

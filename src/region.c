@@ -13,7 +13,7 @@ static struct sipc_exchange_header *header_of(const struct sipc_region *region) 
     return (struct sipc_exchange_header *)region->base;
 }
 
-// ---- Slots and their events ---------------------------------------------------------------------
+// ---- Slots and their events --------------------------------------------------------------------
 
 static void locate(const struct sipc_region *region, uint32_t index, struct sipc_slot *slot) {
     const struct sipc_geometry *geometry = &region->geometry;
@@ -66,8 +66,7 @@ static void close_event(struct sipc_event *event) {
     if (event->backend) event->backend->close(event->handle);
 }
 
-// ---- Creation (spec 9)
-// ----------------------------------------------------------------------------
+// ---- Creation (spec 9) -------------------------------------------------------------------------
 
 static void remove_events(const char *name, const struct sipc_os_backend *backend, uint32_t slots) {
     for (uint32_t i = 0; i < slots; i++) {
@@ -188,8 +187,7 @@ sipc_status sipc_region_create(struct sipc_region *region, const char *name, uin
     return status;
 }
 
-// ---- Attaching (spec 8)
-// -----------------------------------------------------------------------------
+// ---- Attaching (spec 8) ------------------------------------------------------------------------
 
 static sipc_status no_host(const char *name, const char *why) {
     return sipc_fail(SIPC_NO_HOST, "no host of the name \"%s\": %s; start the host or wait longer",
@@ -287,8 +285,7 @@ sipc_status sipc_region_attach(struct sipc_region *region, const char *name, boo
     }
 }
 
-// ---- The end
-// ----------------------------------------------------------------------------------------
+// ---- The end -----------------------------------------------------------------------------------
 
 void sipc_region_remove(struct sipc_region *region) {
     char object_name[SIPC_OBJECT_NAME_SIZE];

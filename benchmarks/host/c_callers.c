@@ -6,7 +6,7 @@
 #include "contender.h"
 #include "pair.h"
 
-// ---- A session ----------------------------------------------------------------------------------
+// ---- A session ---------------------------------------------------------------------------------
 
 struct session_caller {
     sipc_session *session;
@@ -52,7 +52,7 @@ const struct contender contender_session = {.name = "C session",
                                             .run = session_run,
                                             .time = session_time};
 
-// ---- Any slot -----------------------------------------------------------------------------------
+// ---- Any slot ----------------------------------------------------------------------------------
 
 static void *any_slot_open(struct pair *pair, uint32_t slot, const struct payload *payload) {
     (void)slot;

@@ -43,7 +43,7 @@ static void report(struct json *json, const char *name, bool bare, uint32_t size
     json_end(json, '}');
 }
 
-// ---- One caller: in turn with the bare limit ------------------------------------------------------
+// ---- One caller: in turn with the bare limit ---------------------------------------------------
 
 static const struct contender *find_limit(struct track *track) {
     const struct contender *best = NULL;
@@ -99,7 +99,7 @@ static void measure_one_caller(const struct settings *settings, uint32_t size, s
     pair_stop(&pair);
 }
 
-// ---- Several callers ------------------------------------------------------------------------------
+// ---- Several callers ---------------------------------------------------------------------------
 
 static void measure_load(const struct settings *settings, uint32_t size, uint32_t threads,
                          struct json *json) {

@@ -22,7 +22,7 @@
 #define NAME_SIZE 64
 #define EXEC_FAILED 127
 
-// ---- The watcher --------------------------------------------------------------------------------
+// ---- The watcher -------------------------------------------------------------------------------
 
 // One guest at a time.
 static struct {
@@ -91,7 +91,7 @@ void pair_prepare(void) {
     pthread_detach(thread);
 }
 
-// ---- The start ----------------------------------------------------------------------------------
+// ---- The start ---------------------------------------------------------------------------------
 
 static void share_memory(struct pair *pair, int *descriptor) {
     size_t bytes = BENCH_BARE_OFFSET + bare_region_bytes();
@@ -167,7 +167,7 @@ void pair_start(struct pair *pair, const struct pair_setup *setup) {
     }
 }
 
-// ---- The end ------------------------------------------------------------------------------------
+// ---- The end -----------------------------------------------------------------------------------
 
 static void wait_for_end(void) {
     struct timespec limit;
@@ -198,7 +198,7 @@ void pair_stop(struct pair *pair) {
     system_unmap(pair->control, pair->shared_bytes);
 }
 
-// ---- The guest ----------------------------------------------------------------------------------
+// ---- The guest ---------------------------------------------------------------------------------
 
 const char *pair_guest_name(const struct pair *pair) {
     return pair->control->guest_name;

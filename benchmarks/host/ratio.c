@@ -21,7 +21,7 @@ struct field {
     uint32_t rounds;
 };
 
-// ---- Rounds -------------------------------------------------------------------------------------
+// ---- Rounds ------------------------------------------------------------------------------------
 
 static void field_init(struct field *field, const struct settings *settings, struct pair *pair,
                        uint32_t size) {
@@ -88,7 +88,7 @@ static uint32_t limit_of(const struct field *field) {
     return best;
 }
 
-// ---- Report -------------------------------------------------------------------------------------
+// ---- Report ------------------------------------------------------------------------------------
 
 static void print_lane(const struct field *field, uint32_t limit, uint32_t lane, bool first) {
     struct numbers ratios = numbers_ratios(&field->windows[lane], &field->windows[limit]);
@@ -146,7 +146,7 @@ static void print_heading(void) {
            "median", "p10", "p90  of L");
 }
 
-// ---- The two modes ------------------------------------------------------------------------------
+// ---- The two modes -----------------------------------------------------------------------------
 
 static void measure_size(const struct settings *settings, uint32_t size, struct json *json) {
     struct pair pair;

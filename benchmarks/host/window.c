@@ -9,7 +9,7 @@
 
 #define ALIGNMENT 64u
 
-// ---- Payloads -----------------------------------------------------------------------------------
+// ---- Payloads ----------------------------------------------------------------------------------
 
 static uint8_t *aligned_bytes(uint32_t size) {
     size_t rounded = ((size_t)size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -45,7 +45,7 @@ void contender_failed(const struct contender *contender, int result) {
     failure_exit(1, "%s: %s", contender->name, sipc_error_text());
 }
 
-// ---- Windows ------------------------------------------------------------------------------------
+// ---- Windows -----------------------------------------------------------------------------------
 
 void track_init(struct track *track, struct pair *pair, uint32_t size, bool in_place,
                 uint64_t window_ns) {

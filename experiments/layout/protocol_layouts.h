@@ -150,7 +150,7 @@ static ALWAYS_INLINE uint32_t capacity(bool tiny) {
     return tiny ? TINY_CAPACITY : MAX_PAYLOAD;
 }
 
-// ---- caller ----
+// ---- caller ------------------------------------------------------------------------------------
 
 static ALWAYS_INLINE void write_request_fields(struct side *side, unsigned fields, uint32_t size) {
     put64(side, fields + MESSAGE_ID, ++side->id);
@@ -243,7 +243,7 @@ static ALWAYS_INLINE bool protocol_call(struct side *side, const struct protocol
     return done && answered == size;
 }
 
-// ---- responder ----
+// ---- responder ---------------------------------------------------------------------------------
 
 static ALWAYS_INLINE bool mark_started(struct side *side, const struct protocol_shape *shape,
                                        uint32_t state) {

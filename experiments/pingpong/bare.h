@@ -106,7 +106,7 @@ struct bare_guest {
 
 enum bare_served { BARE_SERVED, BARE_QUIT, BARE_HOST_LOST };
 
-// ---- machine ----
+// ---- machine -----------------------------------------------------------------------------------
 
 BARE_INLINE void bare_relax(void) {
 #if defined(__x86_64__)
@@ -189,7 +189,7 @@ static inline void bare_futex_wake(uint32_t *word) {
     (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-// ---- both sides ----
+// ---- both sides --------------------------------------------------------------------------------
 
 static inline struct bare_path bare_path_of(void *region, enum bare_layout layout) {
     unsigned char *base = (unsigned char *)region;
@@ -236,7 +236,7 @@ BARE_INLINE bool bare_await(const struct bare_end *end, const uint32_t *word, ui
     }
 }
 
-// ---- host ----
+// ---- host --------------------------------------------------------------------------------------
 
 // `alive` may be NULL: wait for ever.
 static inline void bare_host_init(struct bare_host *host, void *region, bare_alive *alive,
@@ -332,7 +332,7 @@ static inline void bare_quit(struct bare_host *host) {
     bare_announce(host, BARE_WINDOW_QUIT);
 }
 
-// ---- guest ----
+// ---- guest -------------------------------------------------------------------------------------
 
 // False: no bare region of this version stands there, or another guest is attached. `request` and
 // `response` are private buffers of BARE_MAX_SIZE bytes.

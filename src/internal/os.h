@@ -12,7 +12,7 @@
 
 #include "atomics.h"
 
-// ---- Time -------------------------------------------------------------------------------------
+// ---- Time --------------------------------------------------------------------------------------
 
 #define SIPC_NEVER UINT64_MAX
 
@@ -22,7 +22,7 @@ void sipc_os_sleep(uint64_t nanoseconds);
 // Lets another thread run.
 void sipc_os_yield(void);
 
-// ---- The shared object of a region ------------------------------------------------------------
+// ---- The shared object of a region -------------------------------------------------------------
 
 struct sipc_os_object {
     intptr_t handle;
@@ -111,7 +111,7 @@ struct sipc_os_backend {
 // NULL for a backend that this system does not have. SIPC_BACKEND_DEFAULT is the system's best.
 const struct sipc_os_backend *sipc_os_backend(uint32_t id);
 
-// ---- Threads of this process --------------------------------------------------------------------
+// ---- Threads of this process -------------------------------------------------------------------
 
 struct sipc_os_thread {
     uintptr_t handle;

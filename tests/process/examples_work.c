@@ -9,7 +9,7 @@
 #define README_HOST EXAMPLES_BUILD "/readme_host"
 #define README_GUEST EXAMPLES_BUILD "/readme_guest"
 
-// ---- The pairs ----------------------------------------------------------------------------------
+// ---- The pairs ---------------------------------------------------------------------------------
 
 // The README's name is the same for everybody on this machine.
 static void readme_pair(struct run *run, bool guest_first) {
@@ -49,7 +49,7 @@ static void cpp_and_go_pair(struct run *run) {
     peer_finish(&run->guest);
 }
 
-// ---- The README ---------------------------------------------------------------------------------
+// ---- The README --------------------------------------------------------------------------------
 
 struct text {
     char *bytes;

@@ -38,7 +38,7 @@ static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
 static sipc_guest *current; // guarded by current_lock, as is the next
 static bool stopped;
 
-// ---- The handler --------------------------------------------------------------------------------
+// ---- The handler -------------------------------------------------------------------------------
 
 static void sleep_us(uint32_t microseconds) {
     struct timespec left = {.tv_sec = microseconds / 1000000,
@@ -129,7 +129,7 @@ static sipc_status handle(void *context, const sipc_request *request, sipc_respo
     }
 }
 
-// ---- Life ---------------------------------------------------------------------------------------
+// ---- Life --------------------------------------------------------------------------------------
 
 // Returns false if the guest is to stop at once.
 static bool set_current(sipc_guest *guest) {

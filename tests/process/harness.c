@@ -25,7 +25,7 @@ enum { MOST_PEERS = 16, MOST_ARGUMENTS = 16, PATIENCE_MS = 10000, MOST_LEFTOVERS
 
 static struct peer *living[MOST_PEERS];
 
-// ---- Time ---------------------------------------------------------------------------------------
+// ---- Time --------------------------------------------------------------------------------------
 
 uint64_t now_ms(void) {
     struct timespec now;
@@ -40,7 +40,7 @@ void sleep_ms(unsigned milliseconds) {
     }
 }
 
-// ---- Starting -----------------------------------------------------------------------------------
+// ---- Starting ----------------------------------------------------------------------------------
 
 static void remember(struct peer *peer) {
     for (int i = 0; i < MOST_PEERS; i++) {
@@ -94,7 +94,7 @@ void peer_start(struct peer *peer, const char *program, ...) {
     remember(peer);
 }
 
-// ---- Speaking -----------------------------------------------------------------------------------
+// ---- Speaking ----------------------------------------------------------------------------------
 
 static void say_list(struct peer *peer, const char *format, va_list list) {
     char line[LINE_SIZE];
@@ -179,7 +179,7 @@ uint64_t number_in(const char *line, const char *key) {
     return strtoull(at + strlen(key), NULL, 10);
 }
 
-// ---- Ending -------------------------------------------------------------------------------------
+// ---- Ending ------------------------------------------------------------------------------------
 
 static int reap(struct peer *peer) {
     int status = 0;
@@ -225,7 +225,7 @@ void peer_continue(struct peer *peer) {
     signal_and_wait(peer, SIGCONT, WCONTINUED);
 }
 
-// ---- What the kernel counts ---------------------------------------------------------------------
+// ---- What the kernel counts --------------------------------------------------------------------
 
 static void read_file(const char *path, char *text, size_t size) {
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -283,7 +283,7 @@ struct usage usage_of(pid_t pid) {
     return usage;
 }
 
-// ---- Leaving nothing behind ---------------------------------------------------------------------
+// ---- Leaving nothing behind --------------------------------------------------------------------
 
 static struct {
     const char *what;

@@ -22,7 +22,7 @@ static void answer_status(sipc_status status, uint64_t took_us) {
            (int)sipc_status_fate(status), took_us, status ? api_error_text() : "");
 }
 
-// ---- The commands -------------------------------------------------------------------------------
+// ---- The commands ------------------------------------------------------------------------------
 
 static void wait_until_ns(uint64_t moment) {
     while (now_us() * 1000 < moment) {
@@ -226,7 +226,7 @@ static bool do_release(const char *arguments) {
     return true;
 }
 
-// ---- The loop -----------------------------------------------------------------------------------
+// ---- The loop ----------------------------------------------------------------------------------
 
 static const struct command {
     const char *name;

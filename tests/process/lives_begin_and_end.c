@@ -47,7 +47,7 @@ static void many_lives(struct run *run) {
     peer_finish(&run->host);
 }
 
-// ---- The host's end -----------------------------------------------------------------------------
+// ---- The host's end ----------------------------------------------------------------------------
 
 static void shutdown_during_calls(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
@@ -97,7 +97,7 @@ static void guest_learns_of_the_hosts_death(struct run *run) {
     end_pair(run);
 }
 
-// ---- The race for a name ------------------------------------------------------------------------
+// ---- The race for a name -----------------------------------------------------------------------
 
 static struct peer *race(struct run *run, struct peer **loser) {
     enum { HEAD_START_MS = 1 };
@@ -168,7 +168,7 @@ static void two_hosts_for_a_stale_name(struct run *run) {
     end_pair(run);
 }
 
-// ---- The guest's end ----------------------------------------------------------------------------
+// ---- The guest's end ---------------------------------------------------------------------------
 
 static void replace_killed_guest(struct run *run) {
     peer_kill(&run->guest);

@@ -15,7 +15,7 @@ const struct pairing pairings[PAIRINGS] = {
     {"C++ host, Go guest", HOST_CPP, GUEST_GO, GUEST_GO_CGO, true},
 };
 
-// ---- Peers --------------------------------------------------------------------------------------
+// ---- Peers -------------------------------------------------------------------------------------
 
 void start_host(struct run *run, struct peer *host) {
     peer_start(host, run->pairing->host, NULL);
@@ -70,7 +70,7 @@ void full_service(struct peer *host, unsigned slots) {
     }
 }
 
-// ---- Running ------------------------------------------------------------------------------------
+// ---- Running -----------------------------------------------------------------------------------
 
 static uint64_t group_end_ms;
 

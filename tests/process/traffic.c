@@ -47,7 +47,7 @@ static void *room(uint32_t size) {
     return memory;
 }
 
-// ---- What is right ------------------------------------------------------------------------------
+// ---- What is right -----------------------------------------------------------------------------
 
 static bool tells_a_fate(sipc_status status) {
     switch (status) {
@@ -86,7 +86,7 @@ static bool outcome_is_right(const struct stamped *call, sipc_status status) {
     return false;
 }
 
-// ---- One call -----------------------------------------------------------------------------------
+// ---- One call ----------------------------------------------------------------------------------
 
 static uint64_t timeout_ns_of(const struct stamped *call) {
     return call->timeout_us ? (uint64_t)call->timeout_us * 1000 : SIPC_DEFAULT_TIMEOUT;
@@ -164,7 +164,7 @@ int executions_of(uint32_t caller, uint32_t sequence) {
     return count_of(MESSAGE_EXECUTIONS, stamp, sizeof stamp);
 }
 
-// ---- Sizes --------------------------------------------------------------------------------------
+// ---- Sizes -------------------------------------------------------------------------------------
 
 static uint32_t sweep_one(uint32_t request_size, uint32_t response_size) {
     sipc_status status;
@@ -205,7 +205,7 @@ uint32_t sweep_sizes(uint32_t from, uint32_t to, uint32_t step) {
     return wrong;
 }
 
-// ---- Many calls ---------------------------------------------------------------------------------
+// ---- Many calls --------------------------------------------------------------------------------
 
 static uint32_t random_below(struct caller *caller, uint32_t limit) {
     caller->random ^= caller->random << 13;
@@ -333,7 +333,7 @@ struct tally traffic_join(void) {
     return sum;
 }
 
-// ---- The audit ----------------------------------------------------------------------------------
+// ---- The audit ---------------------------------------------------------------------------------
 
 static bool fate_is_true(sipc_fate fate, int executions) {
     if (fate == SIPC_FATE_ANSWERED) return executions == 1;

@@ -11,8 +11,7 @@ static void assert_says(const char *part) {
         fail_msg("\"%s\" does not say \"%s\"", sipc_error_text(), part);
 }
 
-// ---- Making a host
-// --------------------------------------------------------------------------------
+// ---- Making a host -----------------------------------------------------------------------------
 
 static void assert_no_host(sipc_status expected, uint32_t slots, uint32_t data_size,
                            const sipc_host_options *options) {
@@ -112,8 +111,7 @@ static void each_direction_may_have_its_own_size(void **state) {
     sipc_host_close(host);
 }
 
-// ---- Calling
-// --------------------------------------------------------------------------------------
+// ---- Calling -----------------------------------------------------------------------------------
 
 static void a_call_needs_a_host_and_a_call(void **state) {
     (void)state;
@@ -230,8 +228,7 @@ static void ending_what_does_not_exist_does_nothing(void **state) {
     assert_int_equal(sipc_guest_detach(NULL), SIPC_OK);
 }
 
-// ---- Being a guest
-// --------------------------------------------------------------------------------
+// ---- Being a guest -----------------------------------------------------------------------------
 
 static void a_guest_without_a_host_gives_up_at_the_deadline(void **state) {
     (void)state;

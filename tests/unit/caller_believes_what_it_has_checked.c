@@ -58,8 +58,7 @@ static void mark_started(void) {
     sipc_exchange_barrier(&made.slot.owner->started, sipc_state(generation, 0));
 }
 
-// ---- The request in the slot
-// ---------------------------------------------------------------------
+// ---- The request in the slot -------------------------------------------------------------------
 
 static struct sipc_turn_line seen_line;
 
@@ -133,8 +132,7 @@ static void a_request_larger_than_its_buffer_is_refused(void **state) {
     assert_int_equal(caller_state(), 0);
 }
 
-// ---- The response
-// ---------------------------------------------------------------------------------
+// ---- The response ------------------------------------------------------------------------------
 
 enum line { TURN_LINE, RESPONDER_LINE };
 
@@ -335,8 +333,7 @@ static void an_exchange_after_a_violated_one_goes_well(void **state) {
     assert_response(5);
 }
 
-// ---- Fates
-// ----------------------------------------------------------------------------------------
+// ---- Fates -------------------------------------------------------------------------------------
 
 static void pass_the_deadline(unsigned turn) {
     (void)turn;
@@ -472,8 +469,7 @@ static void a_response_that_was_there_before_the_deadline_is_taken_at_the_deadli
     assert_response(3);
 }
 
-// ---- Generations
-// ----------------------------------------------------------------------------------
+// ---- Generations -------------------------------------------------------------------------------
 
 #define LAST_GENERATION ((UINT32_C(1) << 29) - 1)
 
@@ -538,8 +534,7 @@ static void transport_ids_are_not_repeated_when_generations_are(void **state) {
     assert_int_equal(seen_line.transport_id >> 48, SLOT + 1);
 }
 
-// ---- The end
-// --------------------------------------------------------------------------------------
+// ---- The end -----------------------------------------------------------------------------------
 
 static void closing_keeps_the_generation_and_wakes_the_responder(void **state) {
     (void)state;

@@ -58,7 +58,7 @@ void assert_says(const char *part) {
         fail_msg("\"%s\" does not say \"%s\"", shm::DirectHost::LastError(), part);
 }
 
-// ---- Sending --------------------------------------------------------------------------------------
+// ---- Sending -----------------------------------------------------------------------------------
 
 void send_returns_the_size_of_the_response(void **) {
     Served served;
@@ -140,7 +140,7 @@ void no_memory_for_the_response_is_a_status_and_not_an_exception(void **) {
     assert_int_equal(served.host.Send(bytes("again"), 5, MSG_ID_NORMAL, resp), 5);
 }
 
-// ---- Errors ---------------------------------------------------------------------------------------
+// ---- Errors ------------------------------------------------------------------------------------
 
 void an_error_knows_its_name_its_message_its_text_and_its_fate(void **) {
     shm::DirectHost host;
@@ -186,7 +186,7 @@ void forever_and_the_default_are_timeouts_too(void **) {
     assert_int_equal(shm::detail::Nanoseconds(3us), 3000);
 }
 
-// ---- Slots ----------------------------------------------------------------------------------------
+// ---- Slots -------------------------------------------------------------------------------------
 
 bool is_free(shm::DirectHost &host, uint32_t index) {
     shm::Slot slot;
@@ -270,7 +270,7 @@ void an_acquisition_that_fails_gives_no_slot(void **) {
     assert_true(served.host.Acquire(other, 0) == SIPC_CLOSED);
 }
 
-// ---- Life -----------------------------------------------------------------------------------------
+// ---- Life --------------------------------------------------------------------------------------
 
 void init_says_why_it_failed(void **) {
     shm::DirectHost host;

@@ -161,8 +161,7 @@ static void a_heartbeat_is_answered_by_the_library(void **state) {
     assert_int_equal(handled.calls, 0);
 }
 
-// ---- Where the response goes
-// ----------------------------------------------------------------------
+// ---- Where the response goes -------------------------------------------------------------------
 
 static void a_response_larger_than_the_buffer_is_not_cut_off(void **state) {
     (void)state;
@@ -224,8 +223,7 @@ static void a_response_without_room_is_lost_and_told(void **state) {
     call_and_check(8, 8);
 }
 
-// ---- Handlers that do not succeed
-// -----------------------------------------------------------------
+// ---- Handlers that do not succeed --------------------------------------------------------------
 
 static void a_failing_handlers_text_arrives_with_the_failure(void **state) {
     (void)state;
@@ -283,8 +281,7 @@ static void a_message_that_the_handler_does_not_know_is_told_to_the_caller(void 
     call_and_check(8, 8);
 }
 
-// ---- Many at a time
-// -------------------------------------------------------------------------------
+// ---- Many at a time ----------------------------------------------------------------------------
 
 #define CALLERS 8u
 

@@ -19,8 +19,7 @@
 #include "left_behind.h"
 #include "pair.h"
 
-// ---- The system, which refuses the n-th call of one kind
-// ------------------------------------------
+// ---- The system, which refuses the n-th call of one kind ---------------------------------------
 
 enum kind {
     MEMORY,
@@ -154,8 +153,7 @@ sem_t *__wrap_sem_open(const char *name, int flags, ...) {
     return refuses(SEMAPHORE) ? SEM_FAILED : __real_sem_open(name, flags, mode, value);
 }
 
-// ---- A life
-// ---------------------------------------------------------------------------------------
+// ---- A life ------------------------------------------------------------------------------------
 
 static sipc_status live_as_guest(const char *name, sipc_host *host) {
     const sipc_guest_options options = {.attach_timeout_ns = 1};

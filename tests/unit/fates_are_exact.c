@@ -65,8 +65,7 @@ static void leave_one_in_the_handler(const char *request, uint32_t size) {
     gate_pass(&busy.entered);
 }
 
-// ---- Not started
-// ----------------------------------------------------------------------------------
+// ---- Not started -------------------------------------------------------------------------------
 
 static void without_a_guest_a_request_is_not_started(void **state) {
     (void)state;
@@ -118,8 +117,7 @@ static void a_request_waits_for_the_guest_that_comes(void **state) {
     sipc_host_close(patient.host);
 }
 
-// ---- Maybe executed
-// -------------------------------------------------------------------------------
+// ---- Maybe executed ----------------------------------------------------------------------------
 
 static void in_its_handler_a_request_is_maybe_executed(void **state) {
     (void)state;
@@ -211,8 +209,7 @@ static void a_session_tells_that_its_earlier_request_is_still_in_the_handler(voi
     assert_int_equal(busy.changed, 0);
 }
 
-// ---- Exact
-// ----------------------------------------------------------------------------------------
+// ---- Exact -------------------------------------------------------------------------------------
 
 #define RACES 20000u
 

@@ -56,8 +56,7 @@ static void assert_refused(sipc_status expected, const char *says) {
     region_by_hand_free(&region);
 }
 
-// ---- Not there yet
-// --------------------------------------------------------------------------------
+// ---- Not there yet -----------------------------------------------------------------------------
 
 static void assert_not_there_yet(void) {
     sipc_guest *guest;
@@ -150,8 +149,7 @@ static void a_guest_waits_for_the_host_that_replaces_a_stale_region(void **state
     region_by_hand_free(&region);
 }
 
-// ---- Wrong
-// ----------------------------------------------------------------------------------------
+// ---- Wrong -------------------------------------------------------------------------------------
 
 static void a_wrong_magic_is_not_a_region(void **state) {
     (void)state;
@@ -259,8 +257,7 @@ static void a_region_of_another_user_is_refused_unless_it_is_trusted(void **stat
     region_by_hand_free(&region);
 }
 
-// ---- Slots
-// ----------------------------------------------------------------------------------------
+// ---- Slots -------------------------------------------------------------------------------------
 
 static void slots_that_others_serve_are_left_to_them(void **state) {
     (void)state;
@@ -323,8 +320,7 @@ static void every_slot_is_claimed_once_while_requests_come_and_go(void **state) 
     region_by_hand_free(&region);
 }
 
-// ---- A host of another make
-// -----------------------------------------------------------------------
+// ---- A host of another make --------------------------------------------------------------------
 
 static void a_request_by_the_spec_is_answered_by_the_spec(void **state) {
     (void)state;

@@ -14,8 +14,7 @@ static sipc_status try_guest(const char *name, uint32_t workers, sipc_guest **gu
     return sipc_guest_attach(name, &options, guest);
 }
 
-// ---- Who serves which slot
-// ------------------------------------------------------------------------
+// ---- Who serves which slot ---------------------------------------------------------------------
 
 static void guests_share_the_slots_and_one_too_many_gets_none(void **state) {
     (void)state;
@@ -86,8 +85,7 @@ static void fewer_workers_than_slots_serve_every_caller(void **state) {
     sipc_host_close(crowd.host);
 }
 
-// ---- Starting and polling
-// -------------------------------------------------------------------------
+// ---- Starting and polling ----------------------------------------------------------------------
 
 static void workers_are_started_once(void **state) {
     (void)state;
@@ -201,8 +199,7 @@ static void a_shutdown_message_ends_all_workers_of_its_guest_and_of_no_other(voi
     sipc_host_close(host);
 }
 
-// ---- From inside a handler
-// ------------------------------------------------------------------------
+// ---- From inside a handler ---------------------------------------------------------------------
 
 static struct {
     sipc_guest *guest;
@@ -292,8 +289,7 @@ static void a_handler_may_stop_its_guest_and_its_answer_still_arrives(void **sta
     sipc_host_close(host);
 }
 
-// ---- The end
-// --------------------------------------------------------------------------------------
+// ---- The end -----------------------------------------------------------------------------------
 
 static void a_guest_that_never_served_leaves_without_a_trace(void **state) {
     (void)state;
@@ -384,8 +380,7 @@ static void a_guest_may_outlive_its_host(void **state) {
     assert_int_equal(sipc_guest_detach(guest), SIPC_OK);
 }
 
-// ---- Taking over
-// ----------------------------------------------------------------------------------
+// ---- Taking over -------------------------------------------------------------------------------
 
 // The dead one, played by hand, had begun the request that a caller waits for.
 static void the_successor_tells_the_caller_that_its_responder_died(void **state) {

@@ -119,8 +119,7 @@ static void of_50_threads_exactly_one_replaces_a_stale_region(void **state) {
     }
 }
 
-// ---- Stale regions
-// --------------------------------------------------------------------------------
+// ---- Stale regions -----------------------------------------------------------------------------
 
 static void assert_replaced(const void *bytes, size_t length, uint64_t size) {
     const char *name = fresh_name();
@@ -226,8 +225,7 @@ static void a_name_that_is_no_object_is_not_a_region(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
-// ---- The mode
-// -------------------------------------------------------------------------------------
+// ---- The mode ----------------------------------------------------------------------------------
 
 static mode_t mode_of(const char *pattern, const char *name) {
     char path[200];

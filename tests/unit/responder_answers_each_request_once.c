@@ -118,8 +118,7 @@ static void assert_answered_in_own_line(uint32_t generation, uint32_t message_id
         assert_int_equal(made.slot.response[i], (uint8_t)(i * 5 + 2));
 }
 
-// ---- Requests and responses of every size
-// ---------------------------------------------------------
+// ---- Requests and responses of every size ------------------------------------------------------
 
 static const uint32_t sizes[] = {0, 1, 31, 32, 33, 64, CAPACITY};
 #define SIZES (sizeof sizes / sizeof sizes[0])
@@ -208,8 +207,7 @@ static void generations_wrap_and_requests_go_on(void **state) {
     assert_int_equal(handler.calls, 4);
 }
 
-// ---- What no handler sees
-// -------------------------------------------------------------------------
+// ---- What no handler sees ----------------------------------------------------------------------
 
 static void assert_refused(uint32_t generation, uint32_t status, uint32_t message_id) {
     unsigned calls = handler.calls;
@@ -286,8 +284,7 @@ static void a_shutdown_is_answered_and_told(void **state) {
     assert_int_equal(handler.calls, 0);
 }
 
-// ---- What a handler may do
-// -----------------------------------------------------------------------
+// ---- What a handler may do ---------------------------------------------------------------------
 
 static void a_response_larger_than_its_buffer_is_refused(void **state) {
     (void)state;
@@ -339,8 +336,7 @@ static void a_message_that_the_handler_does_not_know_is_told_without_payload(voi
     assert_answered_in_turn_line(1, 500, SIPC_ANSWER_UNKNOWN_MESSAGE, 0);
 }
 
-// ---- Waking
-// ----------------------------------------------------------------------------------------
+// ---- Waking ------------------------------------------------------------------------------------
 
 static void a_caller_that_waits_is_woken_through_the_word_that_it_sleeps_on(void **state) {
     (void)state;
@@ -381,8 +377,7 @@ static void waiting_ends_with_the_callers_next_word(void **state) {
     assert_int_equal(serve(), SIPC_SERVED_CLOSED);
 }
 
-// ---- Taking over and leaving
-// ----------------------------------------------------------------------
+// ---- Taking over and leaving -------------------------------------------------------------------
 
 static void who_takes_a_slot_says_so(void **state) {
     (void)state;

@@ -77,8 +77,7 @@ static void several_threads_may_shut_down_at_once(void **state) {
     }
 }
 
-// ---- Calls in flight
-// ------------------------------------------------------------------------------
+// ---- Calls in flight ---------------------------------------------------------------------------
 
 struct waiting_call {
     sipc_host *host;
@@ -238,8 +237,7 @@ static void a_crowd_of_callers_is_sent_away(void **state) {
     }
 }
 
-// ---- The guest's side
-// -----------------------------------------------------------------------------
+// ---- The guest's side --------------------------------------------------------------------------
 
 static void a_guests_workers_end_with_the_host(void **state) {
     (void)state;

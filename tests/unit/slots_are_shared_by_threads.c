@@ -57,8 +57,7 @@ static sipc_session *take(sipc_host *host, uint32_t slot) {
     return session;
 }
 
-// ---- Free slots
-// -----------------------------------------------------------------------------------
+// ---- Free slots --------------------------------------------------------------------------------
 
 static void every_slot_can_be_had_once(void **state) {
     (void)state;
@@ -147,8 +146,7 @@ static void a_release_serves_who_waits_for_any_and_who_waits_for_this_one(void *
     sipc_host_close(host);
 }
 
-// ---- Many threads
-// ---------------------------------------------------------------------------------
+// ---- Many threads ------------------------------------------------------------------------------
 
 #define THREADS 8u
 
@@ -205,8 +203,7 @@ static void no_two_threads_of_a_crowd_hold_one_slot(void **state) {
     pair_close(&pair);
 }
 
-// ---- Slots that are out of use
-// --------------------------------------------------------------------
+// ---- Slots that are out of use -----------------------------------------------------------------
 
 static struct {
     struct gate entered[SLOTS];
@@ -341,8 +338,7 @@ static void who_gives_up_does_not_take_the_wake_of_one_who_waits_on(void **state
     pair_close(&pair);
 }
 
-// ---- Slots that nobody serves
-// ---------------------------------------------------------------------
+// ---- Slots that nobody serves ------------------------------------------------------------------
 
 static long switches(void) {
     struct rusage usage;
@@ -377,8 +373,7 @@ static void who_waits_beside_a_slot_that_nobody_serves_sleeps(void **state) {
     assert_true(during < 100);
 }
 
-// ---- Guests that come
-// -----------------------------------------------------------------------------
+// ---- Guests that come --------------------------------------------------------------------------
 
 struct one_call {
     sipc_host *host;

@@ -302,7 +302,7 @@ static void a_peer_that_flips_our_words_does_not_keep_an_interrupt_from_us(void 
     assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_INTERRUPTED);
 }
 
-// ---- Rousing ------------------------------------------------------------------------------------
+// ---- Rousing -----------------------------------------------------------------------------------
 
 static void fall_awake_at_third(unsigned turn) {
     if (turn == 3) sipc_store_release(&side.waiter.asleep, 0);
@@ -363,7 +363,7 @@ static void a_real_sleeper_leaves_when_it_is_interrupted_and_roused(void **state
     }
 }
 
-// ---- Budgets ------------------------------------------------------------------------------------
+// ---- Budgets -----------------------------------------------------------------------------------
 
 static void a_policy_starts_between_its_limits(void **state) {
     (void)state;

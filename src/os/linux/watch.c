@@ -65,8 +65,7 @@ static void ring(const struct sipc_os_watch *watch) {
     (void)written;
 }
 
-// ---- The thread that polls
-// ------------------------------------------------------------------------
+// ---- The thread that polls ---------------------------------------------------------------------
 
 // Copies what to poll; the list may change while we poll.
 static struct pollfd *descriptors(struct sipc_os_watch *watch, nfds_t *count) {
@@ -147,8 +146,7 @@ sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
     return SIPC_OK;
 }
 
-// ---- A peer known by its lock
-// ---------------------------------------------------------------------
+// ---- A peer known by its lock ------------------------------------------------------------------
 
 // Cancelled by sipc_os_watch_stop() while it waits for the lock, which is a cancellation point.
 static void *wait_for_lock(void *context) {
@@ -213,8 +211,7 @@ static sipc_status watch_lock(struct sipc_os_watch *watch, int object, uint32_t 
     return SIPC_OK;
 }
 
-// ---- A peer known by its process id
-// -----------------------------------------------------------------
+// ---- A peer known by its process id ------------------------------------------------------------
 
 static bool is_watched(const struct sipc_os_watch *watch, uint32_t id) {
     for (const struct process_wait *wait = watch->processes; wait; wait = wait->next)
