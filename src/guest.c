@@ -116,12 +116,11 @@ static void look_for_host(void *context) {
     sipc_guest *guest = context;
     bool alive = true;
     if (sipc_os_claimed_by_another(&guest->region.object, SIPC_CLAIM_HOST, &alive) || alive) return;
-    // A host that closes in order closes its slots before it gives its claim back: the workers
-    // know.
-    if (sipc_state_code(sipc_load_acquire(&guest->region.slots[0].turn->caller_state)) ==
-        SIPC_CODE_CLOSED)
-        return;
-    if (sipc_load_acquire(&guest->stopping) == 0) sipc_exchange_barrier(&guest->host_died, 1);
+    // A host that closes in order closes its slots before it gives its claim back. One that was
+    // killed meanwhile may have left some open: the workers there are told here.
+    uint32_t first = sipc_load_acquire(&guest->region.slots[0].turn->caller_state);
+    if (sipc_state_code(first) != SIPC_CODE_CLOSED && sipc_load_acquire(&guest->stopping) == 0)
+        sipc_exchange_barrier(&guest->host_died, 1);
     sipc_guest_stop(guest);
 }
 

@@ -35,6 +35,7 @@ struct tally {
     uint64_t wrong;      // anything else; the first of each caller is told on standard error
     uint64_t longest_us; // of all calls
     uint64_t overrun_us; // the most by which a call with a timeout missed its deadline
+    uint64_t noise_us;   // the most by which a thread that only slept woke too late meanwhile
 };
 
 // One stamped call of one caller.
