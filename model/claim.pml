@@ -121,12 +121,11 @@ inline wake_parked(all)
     fi
 }
 
-// A parked thread looks again, or all do when some wait for one slot. told: a thread that takes any
-// slot was.
+// A parked thread looks again, or all do when some wait for one slot.
 inline unpark()
 {
     if
-    :: parked == 0 -> told = false
+    :: parked == 0
     :: parked != 0 ->
 #ifdef MUTATE_ONE_WOKEN_THOUGH_CHOOSY
         all = false;
@@ -137,7 +136,6 @@ inline unpark()
         change();
 #endif
         wake_parked(all);
-        told = !all;
         all = false
     fi
 }
@@ -156,32 +154,46 @@ inline rouse_watcher()
     fi
 }
 
-// A slot is free that was not.
+// A slot is free that was not. A watcher is told as well: the parked thread that was counted may be leaving
+// with another slot.
 inline announce()
 {
+#ifdef MUTATE_WATCHER_LEFT_OUT
+    if
+    :: parked != 0 && choosy == 0 -> unpark()
+    :: else ->
+        unpark();
+        if
+        :: watchers != 0 -> rouse_watcher()
+        :: watchers == 0
+        fi
+    fi
+#else
     unpark();
     if
-    :: !told && watchers != 0 -> rouse_watcher()
-    :: else
-    fi;
-    told = false
+    :: watchers != 0 -> rouse_watcher()
+    :: watchers == 0
+    fi
+#endif
+}
+
+inline tell_of(was_abandoned)
+{
+    if
+    :: was_abandoned -> unpark() // of use to who will watch it
+    :: !was_abandoned -> announce()
+    fi
 }
 
 inline release(slot)
 {
 #ifdef MUTATE_RELEASE_LOOKS_FIRST
     was_abandoned = abandoned[slot];
-    if
-    :: was_abandoned -> unpark(); told = false
-    :: !was_abandoned -> announce()
-    fi;
+    tell_of(was_abandoned);
     held[slot] = false;
 #else
     atomic { was_abandoned = abandoned[slot]; held[slot] = false };
-    if
-    :: was_abandoned -> unpark(); told = false
-    :: !was_abandoned -> announce()
-    fi;
+    tell_of(was_abandoned);
 #endif
     was_abandoned = false
 }
@@ -265,13 +277,6 @@ inline park()
     fi;
     parked--;
     atomic { choosy = (want == ANY -> choosy : choosy - 1) };
-#ifndef MUTATE_PARKER_KEEPS_NOTICE
-    // The notice of another release may have been for us, who need it no more.
-    if
-    :: mine != NO_SLOT && changed[me] -> announce()
-    :: else
-    fi;
-#endif
     if
     :: mine == NO_SLOT -> try_acquire()
     :: mine != NO_SLOT
@@ -378,7 +383,7 @@ inline use()
 proctype caller(byte me; bool keeps)
 {
     byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot;
-    bool won, told, all, notice, was_abandoned;
+    bool won, all, notice, was_abandoned;
     do
     :: calls == CALLS -> break
     :: calls < CALLS ->

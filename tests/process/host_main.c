@@ -73,11 +73,10 @@ static bool do_sizes(const char *arguments) {
 }
 
 static void answer_tally(const struct tally *tally) {
-    printf(
-        "%s answered=%" PRIu64 " not_started=%" PRIu64 " maybe_executed=%" PRIu64 " wrong=%" PRIu64
-        " longest_us=%" PRIu64 " overrun_us=%" PRIu64 " noise_us=%" PRIu64 "\n",
-        tally->wrong ? "wrong" : "ok", tally->answered, tally->not_started, tally->maybe_executed,
-        tally->wrong, tally->longest_us, tally->overrun_us, tally->noise_us);
+    printf("%s answered=%" PRIu64 " not_started=%" PRIu64 " maybe_executed=%" PRIu64
+           " wrong=%" PRIu64 " longest_us=%" PRIu64 " overrun_us=%" PRIu64 " late=%" PRIu64 "\n",
+           tally->wrong ? "wrong" : "ok", tally->answered, tally->not_started,
+           tally->maybe_executed, tally->wrong, tally->longest_us, tally->overrun_us, tally->late);
 }
 
 static bool start_traffic(const char *arguments) {

@@ -3,9 +3,9 @@
 #include "promises.h"
 
 enum { SLOTS = 4, DATA_SIZE = 8192 };
-// What a busy machine may add to a deadline. Far below every handler's sleep that a call must not
-// wait for.
-enum { SLACK_US = 200000 };
+// What an overloaded machine may add to a deadline. Far below every handler's sleep that a call
+// must not wait for.
+enum { SLACK_US = 500000 };
 
 static void expect_executions(struct run *run, uint64_t sequence, uint64_t count) {
     const char *told = peer_ask(&run->host, "ok", "executions %u", (unsigned)sequence);
@@ -16,10 +16,18 @@ static void expect_deadline(const char *told, unsigned timeout_us) {
     assert_in_range(number_in(told, "took_us="), timeout_us, timeout_us + SLACK_US);
 }
 
+// Of many calls, few are late at all.
+static void expect_deadlines(const char *numbers) {
+    uint64_t calls = number_in(numbers, "answered=") + number_in(numbers, "not_started=") +
+                     number_in(numbers, "maybe_executed=");
+    if (number_in(numbers, "overrun_us=") > SLACK_US || number_in(numbers, "late=") * 20 > calls)
+        fail_msg("deadlines were missed: %s", numbers);
+}
+
 // 1 ms against a handler that takes much longer. Where the guest was too slow to begin in time, the
 // call says so, truly, and is made again.
 static void slow_handler(struct run *run) {
-    enum { TIMEOUT_US = 1000, HANDLER_US = 400000, MOST_TRIES = 200 };
+    enum { TIMEOUT_US = 1000, HANDLER_US = 1000000, MOST_TRIES = 200 };
     start_pair(run, SLOTS, DATA_SIZE);
     uint64_t fate = NOT_STARTED, sequence = 0;
     for (unsigned i = 0; i < MOST_TRIES && fate == NOT_STARTED; i++) {
@@ -52,11 +60,12 @@ static void straddled_deadlines(struct run *run) {
                              number_in(numbers, "maybe_executed="),
                          400);
         assert_int_not_equal(number_in(numbers, "maybe_executed="), 0);
+        expect_deadlines(numbers);
         peer_ask(&run->host, "ok", "audit");
         full_service(&run->host, SLOTS);
     }
     const char *numbers = peer_ask(&run->host, "ok", "traffic 8 50 0 12 300 0 300 1000 0 2500");
-    assert_in_range(number_in(numbers, "overrun_us="), 0, SLACK_US);
+    expect_deadlines(numbers);
     peer_ask(&run->host, "ok", "audit");
     end_pair(run);
 }
@@ -116,7 +125,7 @@ static void stopped_under_load(struct run *run) {
     assert_int_not_equal(number_in(numbers, "answered="), 0);
     assert_int_not_equal(number_in(numbers, "not_started=") + number_in(numbers, "maybe_executed="),
                          0);
-    assert_in_range(number_in(numbers, "overrun_us="), 0, SLACK_US);
+    expect_deadlines(numbers);
     peer_ask(&run->host, "ok", "audit");
     full_service(&run->host, SLOTS);
     end_pair(run);

@@ -29,8 +29,6 @@ struct caller {
 static struct plan plan;
 static struct caller callers[MOST_CALLERS];
 static _Atomic bool stopping;
-static pthread_t noise_meter;
-static uint64_t noise_us;
 static uint32_t sequences[MOST_CALLERS]; // of the callers' next calls; each used by one thread
 
 uint64_t now_us(void) {
@@ -239,8 +237,10 @@ static void note(struct caller *caller, uint32_t sequence, sipc_status status, b
     else
         tally->not_started++;
     if (took_us > tally->longest_us) tally->longest_us = took_us;
-    if (plan.timeout_us && took_us > plan.timeout_us + tally->overrun_us)
-        tally->overrun_us = took_us - plan.timeout_us;
+    if (plan.timeout_us == 0 || took_us <= plan.timeout_us) return;
+    uint64_t overrun_us = took_us - plan.timeout_us;
+    if (overrun_us > tally->overrun_us) tally->overrun_us = overrun_us;
+    if (overrun_us > LATE_US) tally->late++;
 }
 
 static uint32_t own_slot(const struct caller *caller) {
@@ -288,19 +288,6 @@ static void *run_caller(void *context) {
     return NULL;
 }
 
-// What the machine adds to a deadline, whoever has one.
-static void *measure_noise(void *unused) {
-    enum { NAP_US = 1000 };
-    noise_us = 0;
-    while (!atomic_load_explicit(&stopping, memory_order_acquire)) {
-        uint64_t began = now_us();
-        nanosleep(&(struct timespec){.tv_nsec = NAP_US * 1000}, NULL);
-        uint64_t took = now_us() - began;
-        if (took > NAP_US + noise_us) noise_us = took - NAP_US;
-    }
-    return unused;
-}
-
 static void prepare(struct caller *caller, uint32_t index) {
     uint32_t capacity = api_capacity();
     caller->index = index;
@@ -316,7 +303,6 @@ static void prepare(struct caller *caller, uint32_t index) {
 void traffic_start(const struct plan *given) {
     plan = *given;
     atomic_store_explicit(&stopping, false, memory_order_release);
-    if (plan.timeout_us && pthread_create(&noise_meter, NULL, measure_noise, NULL) != 0) abort();
     for (uint32_t i = 0; i < plan.callers; i++) {
         prepare(&callers[i], i);
         if (pthread_create(&callers[i].thread, NULL, run_caller, &callers[i]) != 0) abort();
@@ -332,6 +318,7 @@ static void add(struct tally *sum, const struct tally *one) {
     sum->not_started += one->not_started;
     sum->maybe_executed += one->maybe_executed;
     sum->wrong += one->wrong;
+    sum->late += one->late;
     if (one->longest_us > sum->longest_us) sum->longest_us = one->longest_us;
     if (one->overrun_us > sum->overrun_us) sum->overrun_us = one->overrun_us;
 }
@@ -345,11 +332,6 @@ struct tally traffic_join(void) {
         free(caller->response);
         free(caller->expected);
         add(&sum, &caller->tally);
-    }
-    if (plan.timeout_us) {
-        traffic_stop();
-        pthread_join(noise_meter, NULL);
-        sum.noise_us = noise_us;
     }
     return sum;
 }

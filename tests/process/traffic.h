@@ -27,6 +27,9 @@ struct plan {
     uint32_t sleep_min, sleep_max; // the handlers' sleep; needs requests of STAMP_WITH_SLEEP_SIZE
 };
 
+// More than a machine that is not overloaded adds to a deadline.
+enum { LATE_US = 20000 };
+
 // What became of the calls.
 struct tally {
     uint64_t answered; // with the right response
@@ -35,7 +38,7 @@ struct tally {
     uint64_t wrong;      // anything else; the first of each caller is told on standard error
     uint64_t longest_us; // of all calls
     uint64_t overrun_us; // the most by which a call with a timeout missed its deadline
-    uint64_t noise_us;   // the most by which a thread that only slept woke too late meanwhile
+    uint64_t late;       // calls that missed it by more than LATE_US
 };
 
 // One stamped call of one caller.

@@ -3,7 +3,6 @@
 #include "DirectHost.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <type_traits>
@@ -16,13 +15,14 @@ using namespace std::chrono_literals;
 // Memory runs out where a test says so.
 static std::atomic<bool> no_memory{false};
 
-[[gnu::noinline]] void *operator new(std::size_t size) {
-    void *memory = no_memory ? nullptr : std::malloc(size ? size : 1);
-    if (!memory) throw std::bad_alloc();
-    return memory;
+// The linker leads this file's operator new here (--wrap).
+extern "C" void *__real__Znwm(std::size_t size);
+extern "C" void *__wrap__Znwm(std::size_t size);
+
+extern "C" void *__wrap__Znwm(std::size_t size) {
+    if (no_memory) throw std::bad_alloc();
+    return __real__Znwm(size);
 }
-[[gnu::noinline]] void operator delete(void *memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 
 static_assert(!std::is_copy_constructible_v<shm::DirectHost>);
 static_assert(!std::is_copy_assignable_v<shm::DirectHost>);

@@ -272,12 +272,14 @@ static sipc_status shut_the_host_down(void *context, const sipc_request *request
 // Host and guest in one process: a handler may end what it serves.
 static void a_handler_may_shut_its_host_down(void **state) {
     (void)state;
-    struct pair pair;
-    pair_open(&pair, 2, 64, NULL, shut_the_host_down, NULL);
-    shared_host = pair.host;
-    assert_int_equal(call_with(pair.host, "x", 1, SIPC_FOREVER), SIPC_CLOSED_MAYBE_EXECUTED);
-    assert_int_equal(sipc_guest_wait(pair.guest), SIPC_OK);
-    pair_close(&pair);
+    const char *name = fresh_name();
+    shared_host = open_host(name, 2, 64, NULL);
+    sipc_guest *guest = attach_guest(name, 0);
+    assert_int_equal(sipc_guest_start(guest, shut_the_host_down, NULL), SIPC_OK);
+    assert_int_equal(call_with(shared_host, "x", 1, SIPC_FOREVER), SIPC_CLOSED_MAYBE_EXECUTED);
+    assert_int_equal(sipc_guest_wait(guest), SIPC_OK);
+    sipc_host_close(shared_host);
+    sipc_guest_detach(guest);
 }
 
 int main(int count, char **arguments) {
