@@ -7,9 +7,11 @@
 // up and its handler still runs, the thread claims that slot and sleeps on the late response instead; a
 // release elsewhere rouses it. How that sleep works is in sleep.pml.
 //
-// Each thread makes CALLS calls. One may keep its slot for good (a session). CHOOSY: threads may wait for
-// slot 0 only. CLOSES: the host may be shut down at any time. A handler may never end. STUCK: one such is
-// there from the beginning, and no call is given up.
+// Each thread makes CALLS calls; each may be given up, and its handler may go on for ever. CHOOSY: threads
+// may wait for slot 0 only. CLOSES: the host may be shut down at any time. KEEPS: the first thread keeps
+// its slot for good (a session). To reach deep states with few steps, what may be there at the beginning:
+// KEPT: slot 0 belongs to a session; LATE: it is out of use, and its response will come; STUCK: the last one
+// is out of use for ever. PATIENT: no call is given up.
 
 #ifndef SLOTS
 #define SLOTS 2
@@ -19,10 +21,6 @@
 #endif
 #ifndef CALLS
 #define CALLS 1
-#endif
-
-#ifndef KEEPS
-#define KEEPS false
 #endif
 
 #define NO_SLOT 255
@@ -366,7 +364,7 @@ inline use()
     assert(users[mine] == 1 && held[mine] && !running[mine]);
     if
     :: true
-#ifndef STUCK
+#ifndef PATIENT
     :: atomic {
            abandoned[mine] = true;
            running[mine] = true;
@@ -380,7 +378,13 @@ inline use()
     users[mine]--
 }
 
-proctype caller(byte me; bool keeps)
+#ifdef KEEPS
+#define keeps(me) (me == 0)
+#else
+#define keeps(me) false
+#endif
+
+proctype caller(byte me)
 {
     byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot;
     bool won, all, notice, was_abandoned;
@@ -396,8 +400,8 @@ proctype caller(byte me; bool keeps)
 #endif
         acquire();
         if
-        :: mine != NO_SLOT && keeps -> break
-        :: mine != NO_SLOT && !keeps -> use(); release(mine); mine = NO_SLOT
+        :: mine != NO_SLOT && keeps(me) -> break
+        :: mine != NO_SLOT && !keeps(me) -> use(); release(mine); mine = NO_SLOT
         :: mine == NO_SLOT -> break // closed
         fi;
         calls++
@@ -458,11 +462,18 @@ init
     atomic {
         for (number : 0 .. THREADS - 1) {
             wants[number] = ANY;
-            run caller(number, KEEPS && number == 0)
+            run caller(number)
         }
         for (number : 0 .. SLOTS - 1) {
             run handler(number)
         }
+#ifdef KEPT
+        held[0] = true;
+#endif
+#ifdef LATE
+        abandoned[0] = true;
+        running[0] = true;
+#endif
 #ifdef STUCK
         abandoned[SLOTS - 1] = true;
         running[SLOTS - 1] = true;

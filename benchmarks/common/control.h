@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two processes of a benchmark share beside the library's region: this block, and behind it
-// the region of the bare exchanges (experiments/pingpong/bare.h). The guest inherits it as an open
-// descriptor. The Go guest has the same offsets in go/control.go.
+// What the two processes of a benchmark share beside the library's region: this block, and behind
+// it the region of the bare exchanges (experiments/pingpong/bare.h). The guest inherits it as an
+// open descriptor. The Go guest has the same offsets in go/control.go.
 #ifndef BENCH_CONTROL_H
 #define BENCH_CONTROL_H
 

@@ -60,7 +60,8 @@ void *system_shared_memory(size_t bytes, int *descriptor) {
 }
 
 void *system_map(int descriptor, size_t bytes) {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 

@@ -8,7 +8,8 @@
 #include "failure.h"
 #include "pair.h"
 
-static void *open_window(struct pair *pair, const struct payload *payload, enum bare_layout layout) {
+static void *open_window(struct pair *pair, const struct payload *payload,
+                         enum bare_layout layout) {
     bool in_place = payload->message_id == BENCH_MESSAGE_IN_PLACE;
     if (!bare_window_open(pair->bare, layout, payload->size, in_place))
         failure_exit(1, "a bare window of %u bytes in layout %d was refused", payload->size,
@@ -40,7 +41,7 @@ OPEN(BARE_FAR)
 
 #define BARE(name_, layout)                                                                        \
     {                                                                                              \
-        .name = name_, .bare = true, .open = open_##layout, .close = close_window,                 \
+        .name = (name_), .bare = true, .open = open_##layout, .close = close_window,               \
         .run = bare_run, .time = bare_time,                                                        \
     }
 

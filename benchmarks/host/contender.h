@@ -58,7 +58,8 @@ BENCH_ALWAYS_INLINE int bench_trip(round_trip *trip, void *state, const struct p
     const uint8_t *response = NULL;
     int got = trip(state, payload, request, &response);
     if (got < 0) return got;
-    bool right = (uint32_t)got == payload->size && memcmp(response, request, BENCH_MIN_SIZE) == 0;
+    bool right = response && (uint32_t)got == payload->size &&
+                 memcmp(response, request, BENCH_MIN_SIZE) == 0;
     return right ? 0 : BENCH_WRONG_RESPONSE;
 }
 

@@ -101,9 +101,8 @@ static void end(struct member *member, struct histogram *histogram) {
     payload_free(&member->payload);
 }
 
-void load_run(struct pair *pair, const struct contender *contender, uint32_t size,
-              uint32_t threads, double seconds, struct histogram *histogram,
-              struct load_result *result) {
+void load_run(struct pair *pair, const struct contender *contender, uint32_t size, uint32_t threads,
+              double seconds, struct histogram *histogram, struct load_result *result) {
     struct load load = {.pair = pair, .contender = contender, .phase = WARMING};
     struct member *members = aligned_alloc(_Alignof(struct member), threads * sizeof *members);
     if (!members) failure_exit(1, "no memory for %u callers", threads);

@@ -18,8 +18,7 @@ struct load_result {
 
 // Runs the contender in so many threads. With a histogram, one for all of them, each round trip is
 // timed and recorded in it. The caller frees result->intervals.
-void load_run(struct pair *pair, const struct contender *contender, uint32_t size,
-              uint32_t threads, double seconds, struct histogram *histogram,
-              struct load_result *result);
+void load_run(struct pair *pair, const struct contender *contender, uint32_t size, uint32_t threads,
+              double seconds, struct histogram *histogram, struct load_result *result);
 
 #endif

@@ -15,8 +15,9 @@
 
 static void require_two_processors(void) {
     if (places_found()->count < 2)
-        failure_exit(1, "this process may use one processor only: the bare limit, which never gives "
-                        "it away, needs one for each side; use latency or throughput here");
+        failure_exit(1,
+                     "this process may use one processor only: the bare limit, which never gives "
+                     "it away, needs one for each side; use latency or throughput here");
 }
 
 static void measure(const struct settings *settings, struct json *json) {

@@ -21,8 +21,8 @@ struct pair {
     struct direct_host *direct;
     sipc_host *host;
     struct bench_control *control;
-    size_t shared_bytes;     // of the block that begins with control
-    struct bare_host *bare;  // this process's end of the bare exchanges
+    size_t shared_bytes;    // of the block that begins with control
+    struct bare_host *bare; // this process's end of the bare exchanges
     pid_t guest;
 };
 

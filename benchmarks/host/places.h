@@ -9,7 +9,7 @@
 #define PLACES_MAX 1024
 
 struct places {
-    unsigned count;    // of processors that this process may use
+    unsigned count; // of processors that this process may use
     int cpus[PLACES_MAX];
 };
 

@@ -38,8 +38,7 @@ static void field_init(struct field *field, const struct settings *settings, str
         field->lanes[i].contender =
             i < field->bare ? &first[i] : settings->callers[i - field->bare];
     }
-    track_init(&field->track, pair, size, in_place,
-               (uint64_t)(settings->window_ms * 1e6));
+    track_init(&field->track, pair, size, in_place, (uint64_t)(settings->window_ms * 1e6));
 }
 
 static void field_free(struct field *field) {
@@ -52,8 +51,9 @@ static void field_free(struct field *field) {
 
 // A new order each time: nobody always follows the same rival.
 static void shuffle(struct field *field) {
-    for (uint32_t i = field->count - 1; i > 0; i--) {
-        uint32_t j = (uint32_t)rand() % (i + 1);
+    for (uint32_t left = field->count; left > 1; left--) {
+        uint32_t i = left - 1;
+        uint32_t j = (uint32_t)rand() % left;
         uint32_t kept = field->order[i];
         field->order[i] = field->order[j];
         field->order[j] = kept;
@@ -173,10 +173,11 @@ void ratio_measure(const struct settings *settings, struct json *json) {
 
 static void show_moment(const struct field *field, const struct pair *pair, double seconds) {
     uint32_t limit = limit_of(field), lane = field->count - 1;
-    progress_show("%4.1f s: %s to the %s guest and back %4.0f ns, bare limit %4.0f ns, %llu round trips",
-                  seconds, field->lanes[lane].contender->name, pair_guest_name(pair),
-                  field->lanes[lane].trip_ns, field->lanes[limit].trip_ns,
-                  (unsigned long long)field->lanes[lane].trips);
+    progress_show(
+        "%4.1f s: %s to the %s guest and back %4.0f ns, bare limit %4.0f ns, %llu round trips",
+        seconds, field->lanes[lane].contender->name, pair_guest_name(pair),
+        field->lanes[lane].trip_ns, field->lanes[limit].trip_ns,
+        (unsigned long long)field->lanes[lane].trips);
 }
 
 void ratio_demo(const struct settings *settings, struct json *json) {

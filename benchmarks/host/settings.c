@@ -100,11 +100,16 @@ static enum mode mode(const char *name) {
 }
 
 static const struct option long_options[] = {
-    {"guest", required_argument, NULL, 'g'},   {"callers", required_argument, NULL, 'c'},
-    {"sizes", required_argument, NULL, 's'},   {"threads", required_argument, NULL, 't'},
-    {"rounds", required_argument, NULL, 'r'},  {"seconds", required_argument, NULL, 'd'},
-    {"window", required_argument, NULL, 'w'},  {"wait", required_argument, NULL, 'p'},
-    {"no-pin", no_argument, NULL, 'n'},        {"json", required_argument, NULL, 'j'},
+    {"guest", required_argument, NULL, 'g'},
+    {"callers", required_argument, NULL, 'c'},
+    {"sizes", required_argument, NULL, 's'},
+    {"threads", required_argument, NULL, 't'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"seconds", required_argument, NULL, 'd'},
+    {"window", required_argument, NULL, 'w'},
+    {"wait", required_argument, NULL, 'p'},
+    {"no-pin", no_argument, NULL, 'n'},
+    {"json", required_argument, NULL, 'j'},
     {NULL, 0, NULL, 0},
 };
 

@@ -22,8 +22,8 @@ struct settings {
     uint32_t size_count;
     uint32_t threads[SETTINGS_LIST];
     uint32_t thread_count;
-    uint32_t rounds;    // of windows in turn
-    double seconds;     // of a latency, throughput or demo measurement
+    uint32_t rounds; // of windows in turn
+    double seconds;  // of a latency, throughput or demo measurement
     double window_ms;
     sipc_wait_preset wait;
     bool pinned;

@@ -4,6 +4,7 @@
 #ifndef BENCH_STOPWATCH_H
 #define BENCH_STOPWATCH_H
 
+#include <math.h>
 #include <stdint.h>
 
 #if defined(__x86_64__)
@@ -36,7 +37,7 @@ static inline uint64_t stopwatch_ticks(void) {
 }
 
 static inline uint64_t stopwatch_ns(uint64_t ticks) {
-    return (uint64_t)((double)ticks * stopwatch_ns_per_tick + 0.5);
+    return (uint64_t)llround((double)ticks * stopwatch_ns_per_tick);
 }
 
 #ifdef __cplusplus

@@ -13,16 +13,16 @@
 // A contender in a pair, and what it learned of its pace.
 struct lane {
     const struct contender *contender;
-    double trip_ns;    // of its last window; 0: none yet
-    uint64_t trips;    // counted so far
+    double trip_ns; // of its last window; 0: none yet
+    uint64_t trips; // counted so far
 };
 
 struct track {
     struct pair *pair;
     struct payload payload;
-    uint64_t window_ns;  // aimed at
-    bool guest_awake;    // a worker of the library may still run in the guest
-    uint64_t restless;   // bare windows that began although the guest had not come to rest
+    uint64_t window_ns; // aimed at
+    bool guest_awake;   // a worker of the library may still run in the guest
+    uint64_t restless;  // bare windows that began although the guest had not come to rest
 };
 
 // Requests of random bytes.

@@ -88,4 +88,14 @@ static inline void sipc_pause(void) {
 #define SIPC_ALWAYS_INLINE static __forceinline
 #endif
 
+// A function that reads what may be written meanwhile, and whose result is used only if it was not.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIPC_UNCHECKED_RACE static __attribute__((noinline, no_sanitize("thread")))
+#endif
+#endif
+#ifndef SIPC_UNCHECKED_RACE
+#define SIPC_UNCHECKED_RACE SIPC_ALWAYS_INLINE
+#endif
+
 #endif

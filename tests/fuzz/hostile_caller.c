@@ -37,9 +37,11 @@ static sipc_status use_everything(void *context, const sipc_request *request,
     must_hold(request->size <= CAPACITY, "the request has its room");
     must_hold(response->capacity == CAPACITY, "the response has its room");
     must_hold(request->message_id == 0 || request->message_id >= 128, "a handler's message");
-    for (uint32_t i = 0; i < request->size; i++) sum += ((const volatile uint8_t *)request->data)[i];
+    for (uint32_t i = 0; i < request->size; i++)
+        sum += ((const volatile uint8_t *)request->data)[i];
     write_something(0);
-    for (uint32_t i = 0; i < request->size; i++) sum += ((const volatile uint8_t *)request->data)[i];
+    for (uint32_t i = 0; i < request->size; i++)
+        sum += ((const volatile uint8_t *)request->data)[i];
     memset(response->data, (int)sum, response->capacity);
     response->size = request->size * 2;
     return request->size % 5 ? SIPC_OK : SIPC_SYSTEM;

@@ -36,7 +36,8 @@ static sipc_status use_everything(void *context, const sipc_request *request,
     (void)context;
     must_hold(request->size <= 100, "the request has its room");
     must_hold(response->capacity == 100, "the response has its room");
-    for (uint32_t i = 0; i < request->size; i++) sum += ((const volatile uint8_t *)request->data)[i];
+    for (uint32_t i = 0; i < request->size; i++)
+        sum += ((const volatile uint8_t *)request->data)[i];
     memset(response->data, (int)sum, response->capacity);
     response->size = request->message_id % 200;
     return request->message_id % 3 ? SIPC_OK : SIPC_SYSTEM;
@@ -58,7 +59,8 @@ static void attach_and_serve(struct writes *writes, const struct part *parts) {
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     make_region();
     struct writes writes = {.input = input, .left = size};
-    uint8_t *base = mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, region.descriptor, 0);
+    uint8_t *base =
+        mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, region.descriptor, 0);
     if (base == MAP_FAILED) return 0;
     struct sipc_exchange_header header = header_by_hand(2, 100, 100);
     memset(base, 0, region.size);

@@ -35,7 +35,9 @@ static_assert(MSG_ID_NORMAL == 0 && MSG_ID_HEARTBEAT_REQ == 1 && MSG_ID_HEARTBEA
 
 namespace {
 
-const uint8_t *bytes(const char *text) { return reinterpret_cast<const uint8_t *>(text); }
+const uint8_t *bytes(const char *text) {
+    return reinterpret_cast<const uint8_t *>(text);
+}
 
 // A host and the guest that answers it.
 struct Served {
@@ -167,8 +169,7 @@ void a_timeout_is_a_duration(void **) {
     std::vector<uint8_t> resp;
     const shm::Timeout passed[] = {1ns, 2ms, -1s, shm::Timeout::min()};
     for (shm::Timeout timeout : passed) {
-        shm::Error error =
-            host.Call(SIPC_ANY_SLOT, bytes("x"), 1, MSG_ID_NORMAL, resp, timeout);
+        shm::Error error = host.Call(SIPC_ANY_SLOT, bytes("x"), 1, MSG_ID_NORMAL, resp, timeout);
         assert_true(error == SIPC_TIMEOUT);
         assert_true(error.Fate() == shm::Fate::NotStarted);
     }
@@ -177,8 +178,8 @@ void a_timeout_is_a_duration(void **) {
 void forever_and_the_default_are_timeouts_too(void **) {
     Served served;
     std::vector<uint8_t> resp;
-    assert_false(static_cast<bool>(
-        served.host.Call(0, bytes("x"), 1, MSG_ID_NORMAL, resp, shm::Forever)));
+    assert_false(
+        static_cast<bool>(served.host.Call(0, bytes("x"), 1, MSG_ID_NORMAL, resp, shm::Forever)));
     assert_false(static_cast<bool>(
         served.host.Call(1, bytes("x"), 1, MSG_ID_NORMAL, resp, shm::DefaultTimeout)));
     assert_true(shm::detail::Nanoseconds(shm::Forever) == SIPC_FOREVER);

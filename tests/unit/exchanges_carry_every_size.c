@@ -9,8 +9,8 @@
 
 #define CAPACITY 300u
 
-// What the handler is to do, and what it has seen. The exchange orders the accesses of both sides; who
-// looks for races cannot see that, since host and guest have the region at two addresses.
+// What the handler is to do, and what it has seen. The exchange orders the accesses of both sides;
+// who looks for races cannot see that, since host and guest have the region at two addresses.
 static pthread_mutex_t both_sides = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint32_t answer_size;
@@ -136,9 +136,7 @@ static void every_size_arrives_in_place(void **state) {
         fill_request(sizes[i / SIZES], request);
         const void *response;
         uint32_t size;
-        assert_int_equal(
-            call_session(session, sizes[i / SIZES], &response, &size),
-            SIPC_OK);
+        assert_int_equal(call_session(session, sizes[i / SIZES], &response, &size), SIPC_OK);
         assert_int_equal(size, sizes[i % SIZES]);
         assert_handled(sizes[i / SIZES]);
         assert_response(response, size);

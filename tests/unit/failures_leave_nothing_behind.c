@@ -147,8 +147,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 sem_t *__wrap_sem_open(const char *name, int flags, ...) {
     va_list arguments;
     va_start(arguments, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
-    unsigned value = flags & O_CREAT ? va_arg(arguments, unsigned) : 0;
+    mode_t mode = (flags & O_CREAT) ? va_arg(arguments, mode_t) : 0;
+    unsigned value = (flags & O_CREAT) ? va_arg(arguments, unsigned) : 0;
     va_end(arguments);
     return refuses(SEMAPHORE) ? SEM_FAILED : __real_sem_open(name, flags, mode, value);
 }

@@ -252,7 +252,7 @@ static void race_the_deadline(uint32_t slots, uint32_t size, const sipc_wait_pol
         statuses[i] = sipc_host_call(pair.host, &call);
         uint32_t expected = ~i;
         if (statuses[i] == SIPC_OK &&
-            (call.response_size != size || memcmp(response, &expected, 4)))
+            (call.response_size != size || memcmp(response, &expected, 4) != 0))
             sipc_add_barrier(&ledger.wrong, 1);
     }
     pair_close(&pair);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a caller and a responder, each on a thread of its own and both in the same memory, exchange
-// every size, however they wait, and never touch a byte at the same time: a thread sanitizer sees
-// both here, which it does not where host and guest have the region at two addresses.
+// Promise: a caller and a responder, each on a thread of its own and both in the same memory,
+// exchange every size, however they wait, and never touch a byte at the same time: a thread
+// sanitizer sees both here, which it does not where host and guest have the region at two
+// addresses.
 #include "internal/caller.h"
 #include "internal/responder.h"
 #include "left_behind.h"
@@ -31,8 +32,8 @@ static uint8_t filling(uint32_t seed, uint32_t at) {
     return (uint8_t)(seed * 31 + at * 7);
 }
 
-// The message id says what the request is made of, and how large an answer it wants: an empty one can
-// wish too.
+// The message id says what the request is made of, and how large an answer it wants: an empty one
+// can wish too.
 static sipc_status fulfil(void *context, const sipc_request *request, sipc_response *response) {
     (void)context;
     handled++;

@@ -188,10 +188,10 @@ static void take_turns(void *context, unsigned index) {
 
 static void no_two_threads_of_a_crowd_hold_one_slot(void **state) {
     (void)state;
-    struct pair pair;
-    pair_open(&pair, SLOTS, 64, NULL, nod, NULL);
+    struct pair served;
+    pair_open(&served, SLOTS, 64, NULL, nod, NULL);
     memset(&crowd, 0, sizeof crowd);
-    crowd.host = pair.host;
+    crowd.host = served.host;
     crowd.turns = 3000;
     run_together(THREADS, take_turns, NULL);
     assert_int_equal(crowd.two_inside, 0);
@@ -199,8 +199,8 @@ static void no_two_threads_of_a_crowd_hold_one_slot(void **state) {
     assert_int_equal(crowd.unexpected, 0);
     assert_true(crowd.held > crowd.turns);
     // And all slots are free again.
-    for (uint32_t i = 0; i < SLOTS; i++) sipc_session_release(take(pair.host, i));
-    pair_close(&pair);
+    for (uint32_t i = 0; i < SLOTS; i++) sipc_session_release(take(served.host, i));
+    pair_close(&served);
 }
 
 // ---- Slots that are out of use -----------------------------------------------------------------

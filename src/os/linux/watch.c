@@ -27,6 +27,7 @@ struct lock_wait {
     int object;
     uint32_t claim;
     struct sipc_os_process process; // one thread for all the claims of a process
+    struct flock lock; // not on the stack of its thread, which may be cancelled in the call
     pthread_t thread;
     sipc_word ended; // 1: the claim was given back and the thread is leaving
 };
@@ -151,13 +152,13 @@ sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
 // Cancelled by sipc_os_watch_stop() while it waits for the lock, which is a cancellation point.
 static void *wait_for_lock(void *context) {
     struct lock_wait *wait = context;
-    struct flock flock = {
-        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = wait->claim, .l_len = 1};
-    while (fcntl(wait->object, F_OFD_SETLKW, &flock) != 0 && errno == EINTR) {
+    wait->lock =
+        (struct flock){.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = wait->claim, .l_len = 1};
+    while (fcntl(wait->object, F_OFD_SETLKW, &wait->lock) != 0 && errno == EINTR) {
     }
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    flock.l_type = F_UNLCK;
-    fcntl(wait->object, F_OFD_SETLK, &flock);
+    wait->lock.l_type = F_UNLCK;
+    fcntl(wait->object, F_OFD_SETLK, &wait->lock);
     sipc_store_release(&wait->ended, 1);
     sipc_store_release(&wait->watch->lock_got, 1);
     ring(wait->watch);

@@ -16,8 +16,7 @@ int main(int count, char **arguments) {
     sipc_guest *guest = nullptr;
     std::vector<uint8_t> resp;
     if (!host.Init(name, 1, 64) || sipc_guest_attach(name, nullptr, &guest) ||
-        sipc_guest_start(guest, greet, nullptr) ||
-        host.Send(nullptr, 0, MSG_ID_NORMAL, resp) < 0) {
+        sipc_guest_start(guest, greet, nullptr) || host.Send(nullptr, 0, MSG_ID_NORMAL, resp) < 0) {
         std::fprintf(stderr, "%s\n", shm::DirectHost::LastError());
         return 1;
     }

@@ -7,14 +7,14 @@
 #include "internal/wait.h"
 
 struct fake_system {
-    uint64_t now;             // what the clock says
-    uint64_t tick;            // added by each look at the clock
-    char steps[256];          // y: yielded, s: slept, w: woken, in their order
+    uint64_t now;    // what the clock says
+    uint64_t tick;   // added by each look at the clock
+    char steps[256]; // y: yielded, s: slept, w: woken, in their order
     unsigned yields;
     unsigned sleeps;
     unsigned wakes;
-    uint32_t expected;        // the value that the last sleep was to last for
-    uint64_t sleeps_until;    // the deadline that it was given
+    uint32_t expected;     // the value that the last sleep was to last for
+    uint64_t sleeps_until; // the deadline that it was given
     sipc_word *slept_on;
     sipc_word *woken;
     void (*on_yield)(unsigned turn); // turn counts from 1

@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 static void give_up(const char *step) {
-    fprintf(stderr,
-            "FAILED: %s: %s\nThis test needs a mount namespace of its own: run it as root, or where "
-            "unprivileged user namespaces are allowed.\n",
-            step, strerror(errno));
+    fprintf(
+        stderr,
+        "FAILED: %s: %s\nThis test needs a mount namespace of its own: run it as root, or where "
+        "unprivileged user namespaces are allowed.\n",
+        step, strerror(errno));
     exit(EXIT_FAILURE);
 }
 

@@ -13,8 +13,8 @@
 struct sipc_exchange_header header_by_hand(uint32_t host_slots, uint32_t request_capacity,
                                            uint32_t response_capacity) {
     struct sipc_geometry made;
-    assert_int_equal(
-        sipc_geometry_make(host_slots, 0, request_capacity, response_capacity, &made), SIPC_OK);
+    assert_int_equal(sipc_geometry_make(host_slots, 0, request_capacity, response_capacity, &made),
+                     SIPC_OK);
     return (struct sipc_exchange_header){.magic = SIPC_MAGIC,
                                          .version = SIPC_PROTOCOL_VERSION,
                                          .event_backend = SIPC_BACKEND_FUTEX,
@@ -48,8 +48,7 @@ void region_by_hand_claim(struct region_by_hand *made, uint32_t claim) {
 }
 
 void *region_by_hand_map(const struct region_by_hand *made) {
-    void *base =
-        mmap(NULL, made->size, PROT_READ | PROT_WRITE, MAP_SHARED, made->descriptor, 0);
+    void *base = mmap(NULL, made->size, PROT_READ | PROT_WRITE, MAP_SHARED, made->descriptor, 0);
     assert_true(base != MAP_FAILED);
     return base;
 }

@@ -94,8 +94,8 @@ void answer_in_responder_line(const struct sipc_slot *slot, const struct answer_
     line->size = answer->size;
     line->message_id = answer->message_id;
     line->status = answer->status;
-    sipc_exchange_barrier(&line->state, sipc_state(answer->generation,
-                                                   SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
+    sipc_exchange_barrier(&line->state,
+                          sipc_state(answer->generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
 }
 
 struct answer_by_hand right_answer(const struct sipc_slot *slot, const void *payload,
