@@ -141,7 +141,7 @@ inline unpark()
 inline rouse_watcher()
 {
     if
-    :: atomic { watching[0] && !released[0] -> released[0] = true }
+    :: atomic { watching[0] && !released[0] -> released[0] = true; printf("%d: tells watcher of 0\n", me) }
 #if SLOTS > 1
     :: atomic { watching[1] && !released[1] -> released[1] = true }
 #endif
@@ -190,7 +190,11 @@ inline release(slot)
     tell_of(was_abandoned);
     held[slot] = false;
 #else
-    atomic { was_abandoned = abandoned[slot]; held[slot] = false };
+    atomic {
+        was_abandoned = abandoned[slot];
+        held[slot] = false;
+        printf("%d: releases slot %d\n", me, slot)
+    }
     tell_of(was_abandoned);
 #endif
     was_abandoned = false
@@ -204,7 +208,8 @@ inline try_slot(slot)
     :: won ->
         won = false;
         if
-        :: atomic { !(abandoned[slot] && running[slot]) -> abandoned[slot] = false; mine = slot }
+        :: atomic { !(abandoned[slot] && running[slot]) -> abandoned[slot] = false; mine = slot;
+               printf("%d: takes slot %d\n", me, slot) }
         :: abandoned[slot] && running[slot] ->
 #ifdef MUTATE_ABANDONED_GIVEN_BACK_SILENTLY
             held[slot] = false
@@ -262,7 +267,7 @@ inline park()
     try_acquire();
 #endif
     atomic { choosy = (want == ANY -> choosy : choosy + 1) };
-    parked++;
+    atomic { parked++; printf("%d: parks for slot %d\n", me, want) };
     changed[me] = false;
 #ifndef MUTATE_PARKER_LOOKS_FIRST
     try_acquire();
@@ -270,10 +275,10 @@ inline park()
     if
     :: mine == NO_SLOT && !closing ->
         d_step { waits[me] = (changed[me] -> NOT : PARKED) };
-        waits[me] == NOT
+        atomic { waits[me] == NOT -> printf("%d: wakes\n", me) }
     :: else
     fi;
-    parked--;
+    atomic { parked--; printf("%d: no longer parked\n", me) };
     atomic { choosy = (want == ANY -> choosy : choosy - 1) };
     if
     :: mine == NO_SLOT -> try_acquire()
@@ -302,7 +307,7 @@ inline watch()
 #endif
     if
     :: mine == NO_SLOT ->
-        waits[me] = WATCHING;
+        atomic { waits[me] = WATCHING; printf("%d: watches slot %d\n", me, watched) };
         if
         :: atomic { !running[watched] -> abandoned[watched] = false }
         :: atomic { released[watched] && running[watched] }

@@ -10,7 +10,7 @@ all_parts=(lint unit process go sanitize model docs)
 compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev pkg-config)
 declare -A packages=(
     [lint]="clang-format clang-tidy clang cppcheck shellcheck ${compilers[*]}"
-    [unit]="clang ${compilers[*]}"
+    [unit]="clang libclang-rt-14-dev ${compilers[*]}"
     [process]="${compilers[*]}"
     [go]="golang-go ca-certificates gcc libc6-dev"
     [sanitize]="clang libclang-rt-14-dev ${compilers[*]}"
@@ -42,7 +42,7 @@ build() { # FOLDER CC CXX OPTION...
 }
 
 build_gcc() { build build-run/gcc gcc g++; }
-build_clang() { build build-run/clang clang clang++; }
+build_clang() { build build-run/clang clang clang++ -DSIPC_BUILD_FUZZERS=ON; }
 
 # What is a project of its own must compile as cleanly.
 build_other_projects() { # CC CXX
@@ -64,12 +64,12 @@ run_ctest() { # FOLDER OPTION...
 }
 
 # Process tests have the machine to themselves: they hold deadlines.
-run_process_tests() { run_ctest "$1" -L process -LE "${2:-none}" -j 1; }
-run_unit_tests() { run_ctest "$1" -LE "process${2:+|$2}" -j "$(nproc)"; }
+run_process_tests() { run_ctest "$1" -L process -j 1; }
+run_unit_tests() { run_ctest "$1" -LE process -j "$(nproc)" "${@:2}"; }
 
 test_unit() {
     build_gcc && check_ctest "unit tests, gcc" run_unit_tests build-run/gcc
-    build_clang && check_ctest "unit tests, clang" run_unit_tests build-run/clang
+    build_clang && check_ctest "unit tests and fuzzers, clang" run_unit_tests build-run/clang
     check "build benchmarks and experiments with gcc" build_other_projects gcc g++
     check "build benchmarks and experiments with clang" build_other_projects clang clang++
 }
@@ -78,10 +78,10 @@ test_process() {
     build_gcc && check_ctest "process tests, gcc" run_process_tests build-run/gcc
 }
 
-# What is installed is tested without sanitizers: its users link without them.
+# The consumers of an installed tree link without sanitizers, and were tested so.
 run_sanitized() { # NAME FOLDER
-    check_ctest "unit tests, $1" run_unit_tests "$2" install
-    check_ctest "process tests, $1" run_process_tests "$2" install
+    check_ctest "unit tests, $1" run_unit_tests "$2" -E '^consumer$'
+    check_ctest "process tests, $1" run_process_tests "$2"
 }
 
 test_sanitize() {
@@ -104,10 +104,10 @@ in_module() ( # FOLDER COMMAND...
 
 test_go() {
     local module
+    check "go vet for arm64, ./go" in_module go env CGO_ENABLED=0 GOARCH=arm64 go vet ./...
     while read -r module; do
         check "go vet, $module" in_module "$module" go vet ./...
         check "go vet without cgo, $module" in_module "$module" env CGO_ENABLED=0 go vet ./...
-        check "go vet for arm64, $module" in_module "$module" env CGO_ENABLED=0 GOARCH=arm64 go vet ./...
         check "go build without cgo, $module" in_module "$module" env CGO_ENABLED=0 go build -o /dev/null ./...
         [ -n "$(find "$module" -name '*_test.go' -print -quit)" ] || continue
         # -p 1: one package at a time, since tests of processes hold deadlines.

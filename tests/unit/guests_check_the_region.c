@@ -201,21 +201,20 @@ static void an_event_backend_that_is_not_here_is_refused(void **state) {
     }
 }
 
+static void assert_header_refused(uint64_t size, const char *says) {
+    make_region(size);
+    sipc_guest *guest;
+    assert_int_equal(attach_within(SIPC_FOREVER, &guest), SIPC_BAD_GEOMETRY);
+    assert_null(guest);
+    assert_says(says);
+    region_by_hand_free(&region);
+}
+
 static void a_geometry_that_contradicts_itself_is_refused(void **state) {
     (void)state;
     const struct sipc_exchange_header good = header;
-    const uint64_t region_size = good.region_size;
 #define ASSERT_REFUSED_WITH(field, value, says)                                                    \
-    do {                                                                                           \
-        header = good;                                                                             \
-        header.field = (value);                                                                    \
-        make_region(region_size);                                                                  \
-        sipc_guest *guest;                                                                         \
-        assert_int_equal(attach_within(SIPC_FOREVER, &guest), SIPC_BAD_GEOMETRY);                  \
-        assert_null(guest);                                                                        \
-        assert_says(says);                                                                         \
-        region_by_hand_free(&region);                                                              \
-    } while (0)
+    (header = good, header.field = (value), assert_header_refused(good.region_size, says))
     ASSERT_REFUSED_WITH(host_slots, 0, "slots is 0");
     ASSERT_REFUSED_WITH(host_slots, 3, "tail offset");
     ASSERT_REFUSED_WITH(host_slots, UINT32_MAX, "4294967295");

@@ -124,5 +124,5 @@ void request_by_hand(const struct sipc_slot *slot, uint32_t generation, uint32_t
 }
 
 uint64_t id_by_hand(const struct sipc_slot *slot, uint64_t count) {
-    return (slot->index + 1ull) << SIPC_TRANSPORT_ID_SLOT_SHIFT | count;
+    return (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT | count;
 }
