@@ -14,6 +14,9 @@
  * - A handle belongs to the process that made it. In a child made by fork() its
  *   functions fail with SIPC_INVALID_ARGUMENT or do nothing.
  * - Strings are UTF-8 and end with a NUL byte.
+ * - Each host and each guest has one thread of the library's own, which sleeps until a peer's
+ * process ends. The first region of a process installs a handler of SIGBUS, which minds accesses to
+ * regions only (a peer may cut their memory short) and leaves all others to the handler before it.
  */
 #ifndef SIMPLEIPC_SIMPLEIPC_H
 #define SIMPLEIPC_SIMPLEIPC_H
