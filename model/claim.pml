@@ -37,8 +37,8 @@ byte users[SLOTS];     // threads that use the slot: for the properties
 
 // The pool.
 bool changed[THREADS]; // the word that parked threads sleep on, since each of them looked
-byte parked;
-byte choosy;
+byte parked; // threads that take any slot
+byte choosy; // threads that wait for one
 byte watchers;
 bool closing;
 
@@ -65,77 +65,82 @@ inline try_claim(slot, won)
 #endif
 }
 
-inline change()
+// Threads that take any slot and threads that wait for one slot park on two different words, of which one
+// wake wakes one and the other wakes all.
+#ifdef MUTATE_ONE_WORD_FOR_ALL
+#define parks_here(thread, chooses) true
+#else
+#define parks_here(thread, chooses) ((wants[thread] != ANY) == (chooses))
+#endif
+
+inline change_for(thread, chooses)
+{
+    changed[thread] = changed[thread] || parks_here(thread, chooses)
+}
+
+inline change(chooses)
 {
     d_step {
-        changed[0] = true;
+        change_for(0, chooses);
 #if THREADS > 1
-        changed[1] = true;
+        change_for(1, chooses);
 #endif
 #if THREADS > 2
-        changed[2] = true;
-#endif
-#if THREADS > 3
-        changed[3] = true
+        change_for(2, chooses)
 #endif
     }
 }
 
-inline wake_all()
-{
-    d_step {
-        waits[0] = (waits[0] == PARKED -> NOT : waits[0]);
-#if THREADS > 1
-        waits[1] = (waits[1] == PARKED -> NOT : waits[1]);
-#endif
-#if THREADS > 2
-        waits[2] = (waits[2] == PARKED -> NOT : waits[2]);
-#endif
-#if THREADS > 3
-        waits[3] = (waits[3] == PARKED -> NOT : waits[3])
-#endif
-    }
-}
-
-// Futex wake: of one, or of all.
-inline wake_parked(all)
+inline wake_one()
 {
     if
-    :: all -> wake_all()
-    :: !all ->
-        if
-        :: atomic { waits[0] == PARKED -> waits[0] = NOT }
+    :: d_step { waits[0] == PARKED && parks_here(0, false) -> waits[0] = NOT }
 #if THREADS > 1
-        :: atomic { waits[1] == PARKED -> waits[1] = NOT }
+    :: d_step { waits[1] == PARKED && parks_here(1, false) -> waits[1] = NOT }
 #endif
 #if THREADS > 2
-        :: atomic { waits[2] == PARKED -> waits[2] = NOT }
+    :: d_step { waits[2] == PARKED && parks_here(2, false) -> waits[2] = NOT }
 #endif
-#if THREADS > 3
-        :: atomic { waits[3] == PARKED -> waits[3] = NOT }
-#endif
-        :: else
-        fi
+    :: else
     fi
 }
 
-// A parked thread looks again, or all do when some wait for one slot.
+inline wake_all(chooses)
+{
+    d_step {
+        waits[0] = (waits[0] == PARKED && parks_here(0, chooses) -> NOT : waits[0]);
+#if THREADS > 1
+        waits[1] = (waits[1] == PARKED && parks_here(1, chooses) -> NOT : waits[1]);
+#endif
+#if THREADS > 2
+        waits[2] = (waits[2] == PARKED && parks_here(2, chooses) -> NOT : waits[2])
+#endif
+    }
+}
+
+// Parked threads look again.
 inline unpark()
 {
+#ifdef MUTATE_ONE_WORD_FOR_ALL
     if
-    :: parked == 0
-    :: parked != 0 ->
-#ifdef MUTATE_ONE_WOKEN_THOUGH_CHOOSY
-        all = false;
-#else
-        all = (choosy != 0);
-#endif
-#ifndef MUTATE_RELEASES_UNCOUNTED
-        change();
-#endif
-        wake_parked(all);
-        all = false
+    :: parked == 0 && choosy == 0
+    :: atomic { parked != 0 && choosy == 0 -> skip } change(false); wake_one()
+    :: atomic { choosy != 0 -> skip } change(false); wake_all(false)
     fi
+#else
+    if
+    :: choosy != 0 -> change(true); wake_all(true)
+    :: choosy == 0
+    fi;
+    if
+    :: parked != 0 ->
+#ifndef MUTATE_RELEASES_UNCOUNTED
+        change(false);
+#endif
+        wake_one()
+    :: parked == 0
+    fi
+#endif
 }
 
 inline rouse_watcher()
@@ -158,7 +163,7 @@ inline announce()
 {
 #ifdef MUTATE_WATCHER_LEFT_OUT
     if
-    :: parked != 0 && choosy == 0 -> unpark()
+    :: parked != 0 -> unpark()
     :: else ->
         unpark();
         if
@@ -266,8 +271,13 @@ inline park()
 #ifdef MUTATE_PARKER_LOOKS_FIRST
     try_acquire();
 #endif
-    atomic { choosy = (want == ANY -> choosy : choosy + 1) };
-    atomic { parked++; printf("%d: parks for slot %d\n", me, want) };
+    atomic {
+        if
+        :: want == ANY -> parked++
+        :: want != ANY -> choosy++
+        fi;
+        printf("%d: parks for slot %d\n", me, want)
+    }
     changed[me] = false;
 #ifndef MUTATE_PARKER_LOOKS_FIRST
     try_acquire();
@@ -278,8 +288,13 @@ inline park()
         atomic { waits[me] == NOT -> printf("%d: wakes\n", me) }
     :: else
     fi;
-    atomic { parked--; printf("%d: no longer parked\n", me) };
-    atomic { choosy = (want == ANY -> choosy : choosy - 1) };
+    atomic {
+        if
+        :: want == ANY -> parked--
+        :: want != ANY -> choosy--
+        fi;
+        printf("%d: no longer parked\n", me)
+    }
     if
     :: mine == NO_SLOT -> try_acquire()
     :: mine != NO_SLOT
@@ -323,28 +338,34 @@ inline watch()
             watching[watched] = false;
             released[watched] = false
         };
-        watchers--;
-#ifndef MUTATE_NOTICE_DROPPED
-        // We have what we want; the notice of another slot is for somebody else.
-        if
-        :: notice && !abandoned[watched] -> announce()
-        :: else
-        fi;
-#endif
-        notice = false
+        watchers--
     :: want != ANY
     fi;
     if
     :: mine != NO_SLOT -> release(mine); mine = NO_SLOT
     :: mine == NO_SLOT
     fi;
+#ifdef MUTATE_NOTICE_KEPT_WHEN_INTERRUPTED
+    if
+    :: notice && !abandoned[watched] -> announce()
+    :: else
+    fi;
+#endif
     if
     :: abandoned[watched] ->
         release(watched);
         watched = NO_SLOT;
         try_acquire()
     :: !abandoned[watched] -> mine = watched; watched = NO_SLOT
-    fi
+    fi;
+#if !defined(MUTATE_NOTICE_DROPPED) && !defined(MUTATE_NOTICE_KEPT_WHEN_INTERRUPTED)
+    // We have a slot; the notice may have been of another, which is for somebody else.
+    if
+    :: notice && mine != NO_SLOT -> announce()
+    :: else
+    fi;
+#endif
+    notice = false
 }
 
 inline acquire()
@@ -392,7 +413,7 @@ inline use()
 proctype caller(byte me)
 {
     byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot;
-    bool won, all, notice, was_abandoned;
+    bool won, notice, was_abandoned;
     do
     :: calls == CALLS -> break
     :: calls < CALLS ->
@@ -430,8 +451,10 @@ proctype shutdown()
     :: true
     :: closing = true;
 #ifndef MUTATE_CLOSED_SILENTLY
-        change();
-        wake_all();
+        change(true);
+        wake_all(true);
+        change(false);
+        wake_all(false);
 #endif
     fi
 }

@@ -27,14 +27,17 @@ static void odd_capacity(struct run *run) {
     end_pair(run);
 }
 
-static void mixtures(struct run *run, enum way way) {
+static void mixtures(struct run *run, const char *way) {
     static const unsigned callers[] = {1, 4, 8};
-    static const char *sizes[] = {"0 4096 0 4096", "0 40 1000 9000", "1000 9000 0 40", "8 32 8 32"};
+    static const char *sizes[] = {
+        "request=0..4096 response=0..4096", "request=0..40 response=1000..9000",
+        "request=1000..9000 response=0..40", "request=8..32 response=8..32"};
     start_pair(run, SLOTS, DATA_SIZE);
     for (unsigned i = 0; i < COUNT_OF(callers); i++) {
         for (unsigned k = 0; k < COUNT_OF(sizes); k++) {
-            const char *numbers = peer_ask(&run->host, "ok", "traffic %u %d %u %s 0 0 0",
-                                           callers[i], CALLS, (unsigned)way, sizes[k]);
+            const char *numbers =
+                peer_ask(&run->host, "ok", "traffic callers=%u calls=%d way=%s %s", callers[i],
+                         CALLS, way, sizes[k]);
             assert_int_equal(number_in(numbers, "answered="), CALLS * callers[i]);
         }
     }
@@ -42,19 +45,19 @@ static void mixtures(struct run *run, enum way way) {
 }
 
 static void any_slot(struct run *run) {
-    mixtures(run, ANY);
+    mixtures(run, "any");
 }
 
 static void own_slot(struct run *run) {
-    mixtures(run, OWN);
+    mixtures(run, "own");
 }
 
 static void session(struct run *run) {
-    mixtures(run, SESSION);
+    mixtures(run, "session");
 }
 
 static void in_place(struct run *run) {
-    mixtures(run, IN_PLACE);
+    mixtures(run, "in-place");
 }
 
 // Slot s is served as slot s, always by the same worker, which serves no other slot.
@@ -87,7 +90,7 @@ static void held_slots(struct run *run) {
         peer_ask(&run->host, "SIPC_ALL_SLOTS_BUSY", "stamped 2 %u 16 30000 0", STAMPED(16));
     assert_int_equal(number_in(busy, "fate="), NOT_STARTED);
     assert_in_range(number_in(busy, "took_us="), 30000, 10000000);
-    const char *numbers = peer_ask(&run->host, "ok", "traffic 4 50 %d 0 300 0 300 0 0 0", ANY);
+    const char *numbers = peer_ask(&run->host, "ok", "traffic callers=4 calls=50 request=0..300");
     assert_int_equal(number_in(numbers, "answered="), 200);
     for (unsigned place = 1; place < SLOTS; place++)
         peer_ask(&run->host, "SIPC_OK", "hold %u %u 0", place, ANY_SLOT);

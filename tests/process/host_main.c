@@ -79,21 +79,48 @@ static void answer_tally(const struct tally *tally) {
            tally->maybe_executed, tally->wrong, tally->longest_us, tally->overrun_us, tally->late);
 }
 
+// Reads "key=least..most" or "key=number"; leaves the two alone if the key is not there.
+static void read_range(const char *arguments, const char *key, uint32_t *least, uint32_t *most) {
+    const char *at = strstr(arguments, key);
+    if (!at) return;
+    char *end;
+    *least = *most = (uint32_t)strtoul(at + strlen(key), &end, 10);
+    if (strncmp(end, "..", 2) == 0) *most = (uint32_t)strtoul(end + 2, NULL, 10);
+}
+
+static uint32_t read_number(const char *arguments, const char *key, uint32_t otherwise) {
+    uint32_t number = otherwise, most = otherwise;
+    read_range(arguments, key, &number, &most);
+    return number;
+}
+
+static enum way read_way(const char *arguments) {
+    static const char *const names[WAYS] = {"way=any", "way=own", "way=session", "way=in-place"};
+    for (int way = 0; way < WAYS; way++)
+        if (strstr(arguments, names[way])) return (enum way)way;
+    return WAY_ANY;
+}
+
 static bool start_traffic(const char *arguments) {
-    struct plan plan;
-    unsigned way;
-    if (sscanf(arguments, "%u %u %u %u %u %u %u %u %u %u", &plan.callers, &plan.calls, &way,
-               &plan.request_min, &plan.request_max, &plan.response_min, &plan.response_max,
-               &plan.timeout_us, &plan.sleep_min, &plan.sleep_max) != 10)
-        return false;
-    if (way >= WAYS || plan.callers >= OWN_CALLER) return false;
-    plan.way = (enum way)way;
+    struct plan plan = {
+        .callers = read_number(arguments, "callers=", 1),
+        .calls = read_number(arguments, "calls=", 0),
+        .way = read_way(arguments),
+        .request_min = STAMP_WITH_SLEEP_SIZE,
+        .request_max = 300,
+        .response_max = 300,
+    };
+    read_range(arguments, "request=", &plan.request_min, &plan.request_max);
+    read_range(arguments, "response=", &plan.response_min, &plan.response_max);
+    read_range(arguments, "timeout=", &plan.timeout_min, &plan.timeout_max);
+    read_range(arguments, "sleep=", &plan.sleep_min, &plan.sleep_max);
+    if (plan.callers >= OWN_CALLER) return false;
     traffic_start(&plan);
     return true;
 }
 
-// traffic CALLERS CALLS WAY REQUEST_MIN REQUEST_MAX RESPONSE_MIN RESPONSE_MAX TIMEOUT_US
-// SLEEP_MIN SLEEP_MAX
+// traffic callers=N calls=N way=any|own|session|in-place request=N..N response=N..N timeout=N..N
+// sleep=N..N: see struct plan. What is not said has a default; of a range one number will do.
 static bool do_traffic(const char *arguments) {
     if (!start_traffic(arguments)) return false;
     struct tally tally = traffic_join();
@@ -101,7 +128,7 @@ static bool do_traffic(const char *arguments) {
     return true;
 }
 
-// begin, with the arguments of traffic, and end.
+// begin, with the arguments of traffic but without an end of its own, and end.
 static bool do_begin(const char *arguments) {
     if (!start_traffic(arguments)) return false;
     puts("ok");

@@ -48,7 +48,7 @@ static void add_waiting_pair(const struct run *run, const struct pairing *pairin
     enum { HANDLER_US = (SETTLE_MS + WATCHED_MS) * 1000 + 10000000, TIMEOUT_US = 2 * HANDLER_US };
     struct run *pair = add_pair(run, pairing, "waiting for slow handlers");
     start_pair(pair, SLOTS, DATA_SIZE);
-    peer_ask(&pair->host, "ok", "begin 6 0 %d 40 40 40 40 %d %d %d", ANY, TIMEOUT_US, HANDLER_US,
+    peer_ask(&pair->host, "ok", "begin callers=6 request=40 timeout=%d sleep=%d", TIMEOUT_US,
              HANDLER_US);
 }
 

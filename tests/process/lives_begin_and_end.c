@@ -51,7 +51,7 @@ static void many_lives(struct run *run) {
 
 static void shutdown_during_calls(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
-    peer_ask(&run->host, "ok", "begin 6 0 %d 12 300 0 300 0 0 100000", ANY);
+    peer_ask(&run->host, "ok", "begin callers=6 sleep=0..100000");
     sleep_ms(30);
     const char *done = peer_ask(&run->host, "SIPC_OK", "shutdown");
     assert_in_range(number_in(done, "took_us="), 0, PROMPT_US);
@@ -66,7 +66,7 @@ static void shutdown_during_calls(struct run *run) {
 // The next host starts at once, though nobody has cleaned up.
 static void killed_host(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
-    peer_ask(&run->host, "ok", "begin 4 0 %d 12 300 0 300 0 0 0", ANY);
+    peer_ask(&run->host, "ok", "begin callers=4");
     sleep_ms(20);
     peer_kill(&run->host);
     start_host(run, &run->host);
@@ -116,7 +116,7 @@ static struct peer *race(struct run *run, struct peer **loser) {
 
 // The loser tries on during the winner's calls, which it must not harm.
 static void disturb(struct run *run, struct peer *winner, struct peer *loser) {
-    peer_say(winner, "traffic 2 20 %d 12 300 0 300 0 0 0", ANY);
+    peer_say(winner, "traffic callers=2 calls=20");
     for (unsigned i = 0; i < 3; i++)
         peer_ask(loser, "SIPC_EXISTS ", "open %s 2 4096 0 0", run->region);
     const char *numbers = peer_expect(winner, "ok");
@@ -191,7 +191,7 @@ static void killed_guest(struct run *run) {
     uint64_t fastest = UINT64_MAX;
     start_pair(run, SLOTS, DATA_SIZE);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        peer_ask(&run->host, "ok", "begin 3 0 %d 12 300 0 300 %d 0 500", ANY, TIMEOUT_US);
+        peer_ask(&run->host, "ok", "begin callers=3 timeout=%d sleep=0..500", TIMEOUT_US);
         sleep_ms(10);
         replace_killed_guest(run);
         uint64_t took = first_call_ms(run);
@@ -227,7 +227,7 @@ static void killed_in_the_handler(struct run *run) {
 static void handed_over(struct run *run) {
     enum { ROUNDS = 5 };
     start_pair(run, SLOTS, DATA_SIZE);
-    peer_ask(&run->host, "ok", "begin 4 0 %d 12 300 0 300 0 0 500", ANY);
+    peer_ask(&run->host, "ok", "begin callers=4 sleep=0..500");
     for (unsigned i = 0; i < ROUNDS; i++) {
         sleep_ms(10);
         peer_say(&run->guest, "stop");

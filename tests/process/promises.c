@@ -8,6 +8,8 @@
 
 enum { MOST_RUNS = 64 };
 
+const char *const ways[WAYS] = {"any", "own", "session", "in-place"};
+
 const struct pairing pairings[PAIRINGS] = {
     {"C host, C guest", HOST_C, GUEST_C, GUEST_C, false},
     {"C++ host, C guest", HOST_CPP, GUEST_C, GUEST_C, false},
@@ -64,8 +66,7 @@ void full_service(struct peer *host, unsigned slots) {
     for (unsigned slot = 0; slot < slots; slot++)
         peer_ask(host, "SIPC_OK", "stamped %u %u 40 0 0", slot, STAMPED(16));
     for (unsigned callers = 1; callers <= 4; callers += 3) {
-        const char *numbers =
-            peer_ask(host, "ok", "traffic %u 50 %d 12 300 0 300 0 0 0", callers, ANY);
+        const char *numbers = peer_ask(host, "ok", "traffic callers=%u calls=50", callers);
         assert_int_equal(number_in(numbers, "answered="), 50 * callers);
     }
 }

@@ -12,7 +12,9 @@
 #define ANY_SLOT 4294967295u
 enum { DEFAULT_BACKEND = 0, FUTEX_BACKEND = 1, SEMAPHORE_BACKEND = 2 };
 enum { NOT_STARTED = 0, MAYBE_EXECUTED = 1 };
-enum way { ANY, OWN, SESSION, IN_PLACE };
+// How the host's callers get their slots, as in its commands.
+enum { WAYS = 4 };
+extern const char *const ways[WAYS];
 
 struct pairing {
     const char *name;

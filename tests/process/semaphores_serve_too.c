@@ -21,9 +21,10 @@ static void start_semaphore_pair(struct run *run) {
 static void exchanges(struct run *run) {
     start_semaphore_pair(run);
     peer_ask(&run->host, "ok", "sizes 0 70 1");
-    for (unsigned way = ANY; way <= IN_PLACE; way++) {
-        const char *numbers =
-            peer_ask(&run->host, "ok", "traffic 8 50 %u 0 4096 0 4096 0 0 0", way);
+    for (unsigned way = 0; way < WAYS; way++) {
+        const char *numbers = peer_ask(
+            &run->host, "ok", "traffic callers=8 calls=50 way=%s request=0..4096 response=0..4096",
+            ways[way]);
         assert_int_equal(number_in(numbers, "answered="), 400);
     }
     end_pair(run);
@@ -32,7 +33,7 @@ static void exchanges(struct run *run) {
 // Both sides sleep each time, so that every wake-up counts.
 static void sleepers(struct run *run) {
     start_semaphore_pair(run);
-    const char *numbers = peer_ask(&run->host, "ok", "traffic 4 100 %d 12 300 0 300 0 0 2000", ANY);
+    const char *numbers = peer_ask(&run->host, "ok", "traffic callers=4 calls=100 sleep=0..2000");
     assert_int_equal(number_in(numbers, "answered="), 400);
     end_pair(run);
 }
@@ -40,7 +41,7 @@ static void sleepers(struct run *run) {
 static void timeouts(struct run *run) {
     start_semaphore_pair(run);
     const char *numbers =
-        peer_ask(&run->host, "ok", "traffic 8 50 %d 12 300 0 300 1000 0 2500", ANY);
+        peer_ask(&run->host, "ok", "traffic callers=8 calls=50 timeout=1000 sleep=0..2500");
     assert_int_not_equal(number_in(numbers, "maybe_executed="), 0);
     peer_ask(&run->host, "ok", "audit");
     full_service(&run->host, SLOTS); // no slot is out of use any more
@@ -53,7 +54,7 @@ static void timeouts(struct run *run) {
 
 static void killed_guest(struct run *run) {
     start_semaphore_pair(run);
-    peer_ask(&run->host, "ok", "begin 3 0 %d 12 300 0 300 5000000 0 500", ANY);
+    peer_ask(&run->host, "ok", "begin callers=3 timeout=5000000 sleep=0..500");
     sleep_ms(10);
     peer_kill(&run->guest);
     start_semaphore_guest(run, &run->guest);

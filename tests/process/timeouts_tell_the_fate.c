@@ -53,9 +53,10 @@ static void slow_handler(struct run *run) {
 // of themselves is what the guest counted.
 static void straddled_deadlines(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
-    for (unsigned way = ANY; way <= IN_PLACE; way++) {
+    for (unsigned way = 0; way < WAYS; way++) {
         const char *numbers =
-            peer_ask(&run->host, "ok", "traffic 4 100 %u 12 300 0 300 1000 0 2500", way);
+            peer_ask(&run->host, "ok",
+                     "traffic callers=4 calls=100 way=%s timeout=1000 sleep=0..2500", ways[way]);
         assert_int_equal(number_in(numbers, "answered=") + number_in(numbers, "not_started=") +
                              number_in(numbers, "maybe_executed="),
                          400);
@@ -64,9 +65,19 @@ static void straddled_deadlines(struct run *run) {
         peer_ask(&run->host, "ok", "audit");
         full_service(&run->host, SLOTS);
     }
-    const char *numbers = peer_ask(&run->host, "ok", "traffic 8 50 0 12 300 0 300 1000 0 2500");
+    const char *numbers =
+        peer_ask(&run->host, "ok", "traffic callers=8 calls=50 timeout=1000 sleep=0..2500");
     expect_deadlines(numbers);
     peer_ask(&run->host, "ok", "audit");
+    end_pair(run);
+}
+
+// Deadlines of microseconds, which meet the moment in which the guest begins.
+static void cancelled_at_the_start(struct run *run) {
+    start_pair(run, SLOTS, DATA_SIZE);
+    peer_ask(&run->host, "ok", "traffic callers=4 calls=10000 timeout=2..60");
+    peer_ask(&run->host, "ok", "audit");
+    full_service(&run->host, SLOTS);
     end_pair(run);
 }
 
@@ -113,7 +124,7 @@ static void stopped_in_handler(struct run *run) {
 static void stopped_under_load(struct run *run) {
     enum { TIMEOUT_US = 20000 };
     start_pair(run, SLOTS, DATA_SIZE);
-    peer_ask(&run->host, "ok", "begin 4 0 %d 12 300 0 300 %u 0 1000", ANY, TIMEOUT_US);
+    peer_ask(&run->host, "ok", "begin callers=4 timeout=%d sleep=0..1000", TIMEOUT_US);
     for (unsigned i = 0; i < 3; i++) {
         sleep_ms(20);
         peer_stop(&run->guest);
@@ -155,6 +166,8 @@ int main(void) {
         {"1 ms against a slow handler: maybe executed, the slot returns", slow_handler, 30,
          EVERY_PAIRING},
         {"the fate told is the truth", straddled_deadlines, 30, EVERY_PAIRING},
+        {"the fate is true also of calls cancelled while they begin", cancelled_at_the_start, 30,
+         EVERY_PAIRING},
         {"a guest stopped while idle: not started, full service afterwards", stopped_idle, 20,
          EVERY_PAIRING},
         {"a guest stopped in a handler: maybe executed, full service afterwards",

@@ -214,17 +214,21 @@ static uint32_t random_below(struct caller *caller, uint32_t limit) {
     return limit ? (uint32_t)(caller->random >> 16) % limit : 0;
 }
 
+static uint32_t random_in(struct caller *caller, uint32_t least, uint32_t most) {
+    return least + random_below(caller, most - least + 1);
+}
+
 // Half of all sizes are tiny or nearly, the rest anything.
 static uint32_t random_size(struct caller *caller, uint32_t least, uint32_t most) {
     const uint32_t small = 48;
     bool near = random_below(caller, 2) == 0 && most - least > small;
-    return least + random_below(caller, (near ? small : most - least) + 1);
+    return random_in(caller, least, near ? least + small : most);
 }
 
-static void note(struct caller *caller, uint32_t sequence, sipc_status status, bool right,
+static void note(struct caller *caller, const struct stamped *call, sipc_status status, bool right,
                  uint64_t took_us) {
     struct tally *tally = &caller->tally;
-    uint32_t at = sequence - caller->first_sequence;
+    uint32_t at = call->sequence - caller->first_sequence;
     sipc_fate fate = sipc_status_fate(status);
     if (at < COUNTED_SEQUENCES) caller->fates[at] = (uint8_t)fate;
     caller->calls = at + 1;
@@ -237,8 +241,8 @@ static void note(struct caller *caller, uint32_t sequence, sipc_status status, b
     else
         tally->not_started++;
     if (took_us > tally->longest_us) tally->longest_us = took_us;
-    if (plan.timeout_us == 0 || took_us <= plan.timeout_us) return;
-    uint64_t overrun_us = took_us - plan.timeout_us;
+    if (call->timeout_us == 0 || took_us <= call->timeout_us) return;
+    uint64_t overrun_us = took_us - call->timeout_us;
     if (overrun_us > tally->overrun_us) tally->overrun_us = overrun_us;
     if (overrun_us > LATE_US) tally->late++;
 }
@@ -255,8 +259,8 @@ static sipc_status make_call(struct caller *caller) {
         .request_size = random_size(caller, plan.request_min, plan.request_max),
         .caller = caller->index,
         .sequence = next_sequence(caller->index),
-        .timeout_us = plan.timeout_us,
-        .sleep_us = plan.sleep_min + random_below(caller, plan.sleep_max - plan.sleep_min + 1),
+        .timeout_us = random_in(caller, plan.timeout_min, plan.timeout_max),
+        .sleep_us = random_in(caller, plan.sleep_min, plan.sleep_max),
     };
     sipc_status status;
     uint64_t began = now_us();
@@ -267,7 +271,7 @@ static sipc_status make_call(struct caller *caller) {
         right = call_in_place(caller, &call, &status);
     else
         right = call_copied(&call, caller->request, caller->response, caller->expected, &status);
-    note(caller, call.sequence, status, right, now_us() - began);
+    note(caller, &call, status, right, now_us() - began);
     return status;
 }
 

@@ -21,9 +21,9 @@ struct plan {
     uint32_t callers;
     uint32_t calls; // of each caller; 0: until traffic_stop()
     enum way way;
-    uint32_t request_min, request_max;
+    uint32_t request_min, request_max; // ranges, of which each call draws; times in microseconds
     uint32_t response_min, response_max;
-    uint32_t timeout_us;           // 0: the host's default
+    uint32_t timeout_min, timeout_max; // 0: the host's default
     uint32_t sleep_min, sleep_max; // the handlers' sleep; needs requests of STAMP_WITH_SLEEP_SIZE
 };
 

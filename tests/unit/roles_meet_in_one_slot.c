@@ -3,6 +3,8 @@
 // exchange every size, however they wait, and never touch a byte at the same time: a thread
 // sanitizer sees both here, which it does not where host and guest have the region at two
 // addresses.
+#include <string.h>
+
 #include "internal/caller.h"
 #include "internal/responder.h"
 #include "left_behind.h"
@@ -144,10 +146,82 @@ static void a_deadline_at_any_moment_leaves_both_in_step(void **state) {
     }
 }
 
+// ---- A caller by hand, quicker to give up than any clock
+// -----------------------------------------
+
+#define CANCELLATIONS 300000u
+
+static struct {
+    uint8_t executed[CANCELLATIONS + 1];
+    uint8_t not_started[CANCELLATIONS + 1];
+    sipc_word ready;
+} ledger;
+
+// The id's low half is the generation of a request by hand.
+static sipc_status enter_in_ledger(void *context, const sipc_request *request,
+                                   sipc_response *response) {
+    (void)context;
+    ledger.executed[request->transport_id & 0xFFFFFFFF]++;
+    response->size = 0;
+    return SIPC_OK;
+}
+
+static void respond_from_ledger(void *context) {
+    (void)context;
+    struct sipc_responder responder;
+    sipc_responder_init(&responder, &made.slot, 1, policy, &leave);
+    sipc_store_release(&ledger.ready, 1);
+    while (sipc_responder_serve(&responder, enter_in_ledger, NULL) != SIPC_SERVED_CLOSED)
+        sipc_pause();
+    sipc_responder_leave(&responder);
+}
+
+static bool stands(uint32_t generation) {
+    uint32_t response = sipc_state(generation, SIPC_CODE_RESPONSE);
+    return sipc_load_acquire(&made.slot.turn->tiny_state) == response ||
+           sipc_state_unattended(sipc_load_acquire(&made.slot.responder->state)) == response;
+}
+
+static void ask_and_give_up(uint32_t generation, uint32_t pauses) {
+    request_by_hand(&made.slot, generation, 128, NULL, 0);
+    for (uint32_t i = 0; i < pauses; i++) sipc_pause();
+    sipc_exchange_barrier(&made.slot.turn->caller_state,
+                          sipc_state(generation, SIPC_CODE_CANCELLED));
+    if (sipc_load_acquire(&made.slot.owner->started) != sipc_state(generation, 0)) {
+        ledger.not_started[generation] = 1;
+        return;
+    }
+    while (!stands(generation)) sipc_os_yield();
+}
+
+static void a_request_that_is_found_not_started_is_never_begun(void **state) {
+    (void)state;
+    memset(&ledger, 0, sizeof ledger);
+    policy = &policies[0];
+    slot_by_hand_make(&made, 0, CAPACITY, CAPACITY);
+    slot_by_hand_use_events(&made, sipc_os_backend(SIPC_BACKEND_FUTEX));
+    thread_start(&responder_thread, respond_from_ledger, NULL);
+    while (sipc_load_acquire(&ledger.ready) == 0) sipc_os_yield();
+    for (uint32_t g = 1; g <= CANCELLATIONS; g++) ask_and_give_up(g, g * 7 % 41);
+    sipc_exchange_barrier(&made.slot.turn->caller_state,
+                          sipc_state(CANCELLATIONS, SIPC_CODE_CLOSED));
+    thread_join(&responder_thread);
+    unsigned executed = 0;
+    for (uint32_t g = 1; g <= CANCELLATIONS; g++) {
+        assert_true(ledger.executed[g] <= 1);
+        if (ledger.not_started[g]) assert_int_equal(ledger.executed[g], 0);
+        executed += ledger.executed[g];
+    }
+    // Some were begun and some were not, or nothing was tested.
+    assert_true(executed > 0 && executed < CANCELLATIONS);
+    slot_by_hand_free(&made);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         PROMISE(every_size_is_exchanged_however_both_wait),
         PROMISE(a_deadline_at_any_moment_leaves_both_in_step),
+        PROMISE(a_request_that_is_found_not_started_is_never_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
