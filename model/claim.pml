@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private claims (src/pool.c): which thread of the caller's process may use which slot, and how a thread
-// that finds none is roused. No memory of another process, so no store buffers: what a missing fence does
-// here is modelled by mutations that look first.
+// Private claims (src/pool.c): which thread of the caller's process may use which slot, and how a
+// thread that finds none is roused. No memory of another process, so no store buffers: what a
+// missing fence does here is modelled by mutations that look first.
 //
-// A thread without a slot parks until one is released. Where a slot is out of use, because a call was given
-// up and its handler still runs, the thread claims that slot and sleeps on the late response instead; a
-// release elsewhere rouses it. How that sleep works is in sleep.pml.
+// A thread without a slot parks until one is released. Where a slot is out of use, because a call
+// was given up and its handler still runs, the thread claims that slot and sleeps on the late
+// response instead; a release elsewhere rouses it. How that sleep works is in sleep.pml.
 //
-// Each thread makes CALLS calls; each may be given up, and its handler may go on for ever. CHOOSY: threads
-// may wait for slot 0 only. CLOSES: the host may be shut down at any time. KEEPS: the first thread keeps
-// its slot for good (a session). To reach deep states with few steps, what may be there at the beginning:
-// KEPT: slot 0 belongs to a session; LATE: it is out of use, and its response will come; STUCK: the last one
-// is out of use for ever. PATIENT: no call is given up.
+// Each thread makes CALLS calls; each may be given up, and its handler may go on for ever. CHOOSY:
+// threads may wait for slot 0 only. CLOSES: the host may be shut down at any time. KEEPS: the first
+// thread keeps its slot for good (a session). To reach deep states with few steps, what may be
+// there at the beginning: KEPT: slot 0 belongs to a session; LATE: it is out of use, and its
+// response will come; STUCK: the last one is out of use for ever. PATIENT: no call is given up.
 
 #ifndef SLOTS
 #define SLOTS 2
@@ -50,7 +50,7 @@ byte waits[THREADS];
 byte wants[THREADS];
 byte done; // threads
 
-// ---- Claims -------------------------------------------------------------------------------------------
+// ---- Claims ------------------------------------------------------------------------------------
 
 inline try_claim(slot, won)
 {
@@ -65,8 +65,8 @@ inline try_claim(slot, won)
 #endif
 }
 
-// Threads that take any slot and threads that wait for one slot park on two different words, of which one
-// wake wakes one and the other wakes all.
+// Threads that take any slot and threads that wait for one slot park on two different words, of
+// which one wake wakes one and the other wakes all.
 #ifdef MUTATE_ONE_WORD_FOR_ALL
 #define parks_here(thread, chooses) true
 #else
@@ -146,7 +146,7 @@ inline unpark()
 inline rouse_watcher()
 {
     if
-    :: atomic { watching[0] && !released[0] -> released[0] = true; printf("%d: tells watcher of 0\n", me) }
+    :: atomic { watching[0] && !released[0] -> released[0] = true }
 #if SLOTS > 1
     :: atomic { watching[1] && !released[1] -> released[1] = true }
 #endif
@@ -157,8 +157,8 @@ inline rouse_watcher()
     fi
 }
 
-// A slot is free that was not. A watcher is told as well: the parked thread that was counted may be leaving
-// with another slot.
+// A slot is free that was not. A watcher is told as well: the parked thread that was counted may be
+// leaving with another slot.
 inline announce()
 {
 #ifdef MUTATE_WATCHER_LEFT_OUT
@@ -263,7 +263,7 @@ inline claim_abandoned()
     slot = 0
 }
 
-// ---- Waiting for a slot ---------------------------------------------------------------------------------
+// ---- Waiting for a slot ------------------------------------------------------------------------
 
 // Returns with mine, or to look again.
 inline park()
@@ -382,7 +382,7 @@ inline acquire()
     od
 }
 
-// ---- Threads ----------------------------------------------------------------------------------------------
+// ---- Threads -----------------------------------------------------------------------------------
 
 inline use()
 {
@@ -460,8 +460,9 @@ proctype shutdown()
 }
 #endif
 
-// Nothing moves any more. A thread that still waits finds each slot that it would take in use: kept by a
-// session, or watched. One that watches finds no usable one: what is abandoned and unwatched it does not see.
+// Nothing moves any more. A thread that still waits finds each slot that it would take in use: kept
+// by a session, or watched. One that watches finds no usable one: what is abandoned and unwatched
+// it does not see.
 inline check(thread, slot)
 {
     if

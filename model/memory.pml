@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weak memory: each thread writes through a store buffer of its own.
 //
-// MACHINE_TSO (x86): stores drain in order; an exchange waits until the buffer is empty.
-// otherwise (ARM):   an exchange is a release store that a later load may overtake, so it only enters
-//                    the buffer. A release store drains after all that its thread stored before it; a
-//                    plain store may overtake everything but a store to the same place.
+// With MACHINE_TSO (x86) stores drain in order, and an exchange waits until the buffer is empty.
+//
+// Without it (ARM) an exchange is a release store that a later load may overtake, so it only enters
+// the buffer. A release store drains after all that its thread stored before it; a plain store may
+// overtake everything but a store to the same place.
 //
 // The reader's side (a load that moves ahead of an earlier load) is modelled by mutations that read
 // early. Includers define WRITERS, PLACES and DEPTH, the stores that a buffer holds.

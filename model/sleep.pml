@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sleeping and waking in one slot (spec 7): what a side publishes rouses the other, whoever stops,
-// leaves or dies at whatever step, and a caller that is roused looks at the right line. A sleeper has no
-// deadline unless the model chose one ahead, so that a lost wake-up shows. What a response is worth is
-// in slot.pml.
+// leaves or dies at whatever step, and a caller that is roused looks at the right line. A sleeper
+// has no deadline unless the model chose one ahead, so that a lost wake-up shows. What a response
+// is worth is in slot.pml.
 //
 // The event: a futex, or with SEMAPHORE a POSIX semaphore, or with AUTO_RESET a Windows event.
-// DEATHS: of guests and host. STOPS: host and guest may be stopped at any time. DEADLINES: calls may have one.
+// DEATHS: of guests and host. STOPS: host and guest may be stopped at any time. DEADLINES: calls
+// may have one.
 
 #ifndef CALLS
 #define CALLS 2
@@ -44,7 +45,7 @@ byte current;      // the generation of the caller's request
 bool settling;     // the caller waits for the response to a request that it gave up
 bool idle;         // the caller makes no more calls, and leaves when it is stopped
 
-byte began;        // the generation of the request that a responder began last: slot.pml has the mark
+byte began;        // the generation of the request that a responder began last
 
 // Where each response was put, seen by nobody but the properties.
 #define NOWHERE 0
@@ -52,7 +53,7 @@ byte began;        // the generation of the request that a responder began last:
 #define IN_RESPONDER_LINE 2
 byte line_of[CALLS + 1];
 
-// ---- The event ------------------------------------------------------------------------------------
+// ---- The event ---------------------------------------------------------------------------------
 
 bool asleep[2];
 
@@ -109,7 +110,7 @@ inline wake(side)
 
 #endif
 
-// ---- What both sides do -----------------------------------------------------------------------------
+// ---- What both sides do ------------------------------------------------------------------------
 
 // Publishes a word, then looks whether the other side waits. look: that side's waiting word.
 inline publish(me, at, what)
@@ -177,7 +178,7 @@ inline forget(me)
     about[me] = false
 }
 
-// ---- The caller -------------------------------------------------------------------------------------
+// ---- The caller --------------------------------------------------------------------------------
 
 #define tiny_shows (tiny && memory[TINY_STATE] == response(g))
 #define own_line_shows (unattended(memory[RESPONDER_STATE]) == response(g))
@@ -294,7 +295,7 @@ proctype caller()
     left[CALLER] = true
 }
 
-// ---- The responder ----------------------------------------------------------------------------------
+// ---- The responder -----------------------------------------------------------------------------
 
 inline responder_sleeps()
 {
@@ -428,10 +429,10 @@ start_again:
     left[RESPONDER] = true
 }
 
-// ---- Who tells a side of something -------------------------------------------------------------------
+// ---- Who tells a side of something -------------------------------------------------------------
 
-// Its private flag was set before. The wake is repeated until the sleeper is awake, or has begun to wait
-// for something else since.
+// Its private flag was set before. The wake is repeated until the sleeper is awake, or has begun to
+// wait for something else since.
 #ifdef MUTATE_ROUSED_FOR_NOTHING
 #define was_told(side) true
 #else
@@ -512,8 +513,9 @@ proctype killer()
     count = 0
 }
 
-// Nothing moves any more. A caller may be idle, and a guest then waits for its next request; or it may
-// wait for a guest to come. Then the host shuts down. Nobody may wait for what is there or was told.
+// Nothing moves any more. A caller may be idle, and a guest then waits for its next request; or it
+// may wait for a guest to come. Then the host shuts down. Nobody may wait for what is there or was
+// told.
 proctype watchdog()
 {
     byte wakes;

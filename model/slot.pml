@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // One slot: exchange, fates, death, takeover, leaving, closing (spec 3, 4 and 9).
 //
-// A host makes CALLS calls through one slot; guests serve it one after the other, each when the kernel
-// hands on the claim. Guests and host may die at every step. Sleeping is in sleep.pml: here a wait is a
-// guard on memory, and a thread that waits for ever is an invalid end state.
+// A host makes CALLS calls through one slot; guests serve it one after the other, each when the
+// kernel hands on the claim. Guests and host may die at every step. Sleeping is in sleep.pml: here
+// a wait is a guard on memory, and a thread that waits for ever is an invalid end state.
 //
-// SIZES: 0 no message is tiny, 1 all are, 2 each may be. GENERATIONS: after how many they come round.
-// DEATHS: how many guests are killed. HOST_DIES: the host may be. PATIENT: no call is given up.
-// STALE_WORDS: generations that a response word still shows are not passed over, and a response that is
-// not believed is no error: what the transport id is for.
+// SIZES: 0 no message is tiny, 1 all are, 2 each may be. GENERATIONS: after how many they come
+// round. DEATHS: how many guests are killed. HOST_DIES: the host may be. PATIENT: no call is given
+// up. STALE_WORDS: generations that a response word still shows are not passed over, and a response
+// that is not believed is no error: what the transport id is for.
 
 #ifndef CALLS
 #define CALLS 2
@@ -65,6 +65,20 @@ bool host_gone;      // dead, and the kernel has said so
 bool host_closed;
 byte guests;         // that live or may still come
 
+// To show that the model gets there: -DWITNESS=... must find it.
+#define RESPONSE_TAKEN 1
+#define TINY_RESPONSE_TAKEN 2
+#define NOT_STARTED_BY_MARK 3
+#define NOT_STARTED_BY_RESPONDER 4
+#define MAYBE_EXECUTED 5
+#define DEATH_TOLD_BY_SUCCESSOR 6
+#define FREED_BY_LATE_RESPONSE 7
+#define FREED_BY_DEATH 8
+#ifndef WITNESS
+#define WITNESS 0
+#endif
+#define witness(what) assert(WITNESS != what)
+
 // What really happened, seen by nobody but the properties.
 bool begun[CALLS + 1];       // a handler began this call
 bool ended[CALLS + 1];       // and completed it
@@ -72,7 +86,7 @@ bool answered[CALLS + 1];    // its response reached the memory, and its respond
 bool not_started[CALLS + 1]; // the caller was told so
 byte owners;                 // threads that act as the responder now
 
-// ---- The responder --------------------------------------------------------------------------------
+// ---- The responder -----------------------------------------------------------------------------
 
 inline take_slot()
 {
@@ -342,7 +356,7 @@ start_again:
     }
 }
 
-// ---- The caller --------------------------------------------------------------------------------------
+// ---- The caller --------------------------------------------------------------------------------
 
 #define NOWHERE 0
 #define IN_TURN_LINE 1
@@ -447,14 +461,18 @@ inline take_response()
         if
         :: cancelled && place == IN_RESPONDER_LINE && status_of(fields) == NOT_EXECUTED ->
             deny();
+            witness(NOT_STARTED_BY_RESPONDER);
             fields = 0
         :: else ->
             if
             :: is_ours(fields) ->
                 if
-                :: status_of(fields) == OK -> assert(ended[call])
+                :: status_of(fields) == OK ->
+                    assert(ended[call]);
+                    witness(RESPONSE_TAKEN);
+                    assert(WITNESS != TINY_RESPONSE_TAKEN || place != IN_TURN_LINE)
                 :: status_of(fields) == NOT_EXECUTED -> deny()
-                :: else // the responder died: maybe executed
+                :: else -> witness(DEATH_TOLD_BY_SUCCESSOR) // maybe executed
                 fi
             :: else ->
 #ifdef STALE_WORDS
@@ -484,13 +502,14 @@ inline take_response()
 inline learn_fate()
 {
     if
-    :: atomic { mark_seen != word(g, 0) -> deny() }
+    :: atomic { mark_seen != word(g, 0) -> deny(); witness(NOT_STARTED_BY_MARK) }
     :: atomic {
            mark_seen == word(g, 0) ->
 #ifndef MUTATE_FREED_THOUGH_STARTED
            out_of_use = !finished;
 #endif
            assert(!was_answered); // by one that is gone: that response is not to be missed
+           witness(MAYBE_EXECUTED);
            printf("caller: call %d maybe executed\n", call)
        }
     fi
@@ -599,7 +618,16 @@ proctype host()
 #else
             if
             :: !out_of_use
-            :: atomic { out_of_use && (response_stands || nobody_runs_it) -> out_of_use = false }
+            :: atomic {
+                   out_of_use && response_stands ->
+                   out_of_use = false;
+                   witness(FREED_BY_LATE_RESPONSE)
+               }
+            :: atomic {
+                   out_of_use && nobody_runs_it ->
+                   out_of_use = false;
+                   witness(FREED_BY_DEATH)
+               }
             fi;
 #endif
             atomic {
@@ -621,7 +649,7 @@ proctype host()
     }
 }
 
-// ---- Death at every step --------------------------------------------------------------------------------
+// ---- Death at every step -----------------------------------------------------------------------
 
 proctype killer()
 {

@@ -139,9 +139,15 @@ static inline void advance(struct sipc_caller *caller) {
     caller->generation = generation;
 }
 
+static inline uint32_t request_state(const struct sipc_caller *caller, bool tiny) {
+    return sipc_state(caller->generation,
+                      tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST);
+}
+
+// False: the region was cut short, and nothing was published.
 // The payload first, then the fields, then the word: the line is complete when the peer asks for
 // it.
-SIPC_ALWAYS_INLINE void publish(struct sipc_caller *caller, bool tiny, uint32_t message_id,
+SIPC_ALWAYS_INLINE bool publish(struct sipc_caller *caller, bool tiny, uint32_t message_id,
                                 const void *payload, uint32_t size) {
     const struct sipc_slot *slot = caller->slot;
     struct sipc_turn_line *line = slot->turn;
@@ -159,11 +165,12 @@ SIPC_ALWAYS_INLINE void publish(struct sipc_caller *caller, bool tiny, uint32_t 
     line->message_id = message_id;
     line->status = 0;
     line->flags = 0;
-    uint32_t code = tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST;
+    if (sipc_slot_is_lost(slot)) return false;
     // Release: the request is complete before its state. Barrier: then look whether the responder
     // sleeps.
-    sipc_exchange_barrier(&line->caller_state, sipc_state(caller->generation, code));
+    sipc_exchange_barrier(&line->caller_state, request_state(caller, tiny));
     wake_responder(slot);
+    return true;
 }
 
 static sipc_status answer_status(const struct sipc_caller *caller, uint32_t status) {
@@ -247,8 +254,9 @@ static sipc_status take_answer(struct sipc_caller *caller, enum place place,
 static enum place cancel(struct sipc_caller *caller) {
     const struct sipc_slot *slot = caller->slot;
     // Barrier: either we see the started mark, or the responder sees the cancellation (spec 4.2).
-    sipc_exchange_barrier(&slot->turn->caller_state,
-                          sipc_state(caller->generation, SIPC_CODE_CANCELLED));
+    uint32_t old = sipc_exchange_barrier(&slot->turn->caller_state,
+                                         sipc_state(caller->generation, SIPC_CODE_CANCELLED));
+    caller->damaged = old != request_state(caller, caller->tiny);
     enum place place = find_response(slot, caller->tiny, awaited(caller));
     if (place == NOWHERE) {
         caller->abandoned =
@@ -283,7 +291,9 @@ static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why
 }
 
 static sipc_status lost(sipc_status status) {
-    return sipc_fail(status, "somebody cut the region's object short; close it and create another");
+    return sipc_fail(
+        status,
+        "somebody cut the region's object short or wrote over it; close it and create another");
 }
 
 // The host closes while we publish. It may have closed the slot before, unaware of us: then we do
@@ -301,9 +311,9 @@ SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, u
                                         struct sipc_deadline *deadline,
                                         struct sipc_answer *answer) {
     enum place place;
-    if (sipc_slot_is_lost(caller->slot)) return lost(SIPC_REGION_LOST);
+    caller->damaged = false;
     sipc_waiter_begin(&caller->waiter);
-    publish(caller, tiny, message_id, payload, size);
+    if (!publish(caller, tiny, message_id, payload, size)) return lost(SIPC_REGION_LOST);
     // After the barrier of publishing: see sipc_session_enter_call().
     if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
         return interrupted_at_once(caller, answer);
@@ -312,7 +322,9 @@ SIPC_ALWAYS_INLINE sipc_status exchange(struct sipc_caller *caller, bool tiny, u
     sipc_status status =
         place == NOWHERE ? gave_up(caller, result) : take_answer(caller, place, answer);
     // Asked last: nothing that was read before tells the truth then.
-    return sipc_slot_is_lost(caller->slot) ? lost(SIPC_REGION_LOST_MAYBE_EXECUTED) : status;
+    return caller->damaged || sipc_slot_is_lost(caller->slot)
+               ? lost(SIPC_REGION_LOST_MAYBE_EXECUTED)
+               : status;
 }
 
 sipc_status sipc_caller_exchange(struct sipc_caller *caller, uint32_t message_id,

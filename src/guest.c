@@ -289,7 +289,8 @@ sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *conte
             open++;
     }
     if (served) *served = answered;
-    if (sipc_load_acquire(&guest->host_died) != 0) return ended(guest);
+    if (sipc_load_acquire(&guest->host_died) != 0 || sipc_load_acquire(guest->region.lost) != 0)
+        return ended(guest);
     if (open == 0 || sipc_load_acquire(&guest->stopping) != 0)
         return sipc_fail(SIPC_CLOSED, "the host closed the region or the guest was stopped");
     return SIPC_OK;

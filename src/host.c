@@ -208,8 +208,10 @@ static sipc_status settle(sipc_session *session, struct sipc_deadline *deadline)
 }
 
 sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout_ns) {
+    sipc_status status = check_host(session->host);
+    if (status) return status;
     struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
-    sipc_status status = sipc_session_enter(session) ? settle(session, &deadline) : closed();
+    status = sipc_session_enter(session) ? settle(session, &deadline) : closed();
     sipc_session_leave(session);
     return status;
 }

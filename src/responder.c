@@ -36,7 +36,8 @@ static void answer(const struct sipc_slot *slot, uint32_t generation,
     line->message_id = fields->message_id;
     line->status = fields->status;
     line->flags = 0;
-    publish_state(slot, attended_response(generation));
+    // Of a region that was cut short meanwhile nothing is published: what we wrote is gone.
+    if (!sipc_slot_is_lost(slot)) publish_state(slot, attended_response(generation));
 }
 
 // Answers a tiny request in the turn line, which is ours since it was marked as started and found
@@ -51,6 +52,7 @@ static void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
     line->message_id = fields->message_id;
     line->status = fields->status;
     line->flags = 0;
+    if (sipc_slot_is_lost(slot)) return;
     sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
     // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
     if (caller_waits(slot)) publish_state(slot, attended_response(generation));
@@ -145,12 +147,11 @@ static inline void handle(const struct sipc_slot *slot, const sipc_request *requ
 
 // Asks for the lines that the payload stands in if it is as large as the last one; the first at
 // least.
-static inline void prefetch_request(const struct sipc_responder *responder) {
-    const uint8_t *request = responder->slot->request;
-    uint32_t likely = responder->last_size < PREFETCH_LIMIT ? responder->last_size : PREFETCH_LIMIT;
-    SIPC_PREFETCH(request);
-    for (uint32_t offset = SIPC_LINE_SIZE; offset < likely; offset += SIPC_LINE_SIZE)
-        SIPC_PREFETCH(request + offset);
+static inline void prefetch_request(const struct sipc_slot *slot, uint32_t last_size) {
+    uint32_t end = last_size < PREFETCH_LIMIT ? last_size : PREFETCH_LIMIT;
+    SIPC_PREFETCH(slot->request);
+    for (uint32_t offset = SIPC_LINE_SIZE; offset < end; offset += SIPC_LINE_SIZE)
+        SIPC_PREFETCH(slot->request + offset);
 }
 
 // What is read before the second look at the caller's word says that it is whole: a caller that
@@ -180,7 +181,7 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     _Alignas(16) uint8_t tiny_payload[SIPC_TINY_CAPACITY];
     const uint8_t *payload = tiny ? tiny_payload : slot->request;
     SIPC_KEEP_BRANCH(payload);
-    if (!tiny) prefetch_request(responder);
+    if (!tiny) prefetch_request(slot, responder->last_size);
     uint32_t generation = sipc_state_generation(state);
     sipc_request request = {.data = payload, .slot = slot->index};
     uint32_t flags;
@@ -210,7 +211,7 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
         answer_tiny(slot, generation, &fields);
     else
         answer(slot, generation, &fields);
-    return served;
+    return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
 }
 
 enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,

@@ -15,6 +15,7 @@ struct sipc_caller {
     uint32_t stale[2];     // generations that the two response words may still show
     uint32_t last_size;    // of the last response that was not tiny: the guess for the next one
     bool tiny;             // that request was a tiny one: its response may stand in the turn line
+    bool damaged;          // its own word was found changed by others: nothing there tells its fate
     bool abandoned;        // given up, and maybe still in its handler: the slot is out of use
     bool wants_service;    // what sipc_caller_settle() waits for
     struct sipc_waiter waiter;

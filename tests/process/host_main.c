@@ -113,6 +113,7 @@ static bool start_traffic(const char *arguments) {
     read_range(arguments, "request=", &plan.request_min, &plan.request_max);
     read_range(arguments, "response=", &plan.response_min, &plan.response_max);
     read_range(arguments, "timeout=", &plan.timeout_min, &plan.timeout_max);
+    read_range(arguments, "pause=", &plan.pause_min, &plan.pause_max);
     read_range(arguments, "sleep=", &plan.sleep_min, &plan.sleep_max);
     if (plan.callers >= OWN_CALLER) return false;
     traffic_start(&plan);
@@ -120,7 +121,8 @@ static bool start_traffic(const char *arguments) {
 }
 
 // traffic callers=N calls=N way=any|own|session|in-place request=N..N response=N..N timeout=N..N
-// sleep=N..N: see struct plan. What is not said has a default; of a range one number will do.
+// pause=N..N sleep=N..N: see struct plan. What is not said has a default; of a range one number
+// will do.
 static bool do_traffic(const char *arguments) {
     if (!start_traffic(arguments)) return false;
     struct tally tally = traffic_join();

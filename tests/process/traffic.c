@@ -247,6 +247,10 @@ static void note(struct caller *caller, const struct stamped *call, sipc_status 
     if (overrun_us > LATE_US) tally->late++;
 }
 
+static void pause_us(uint32_t microseconds) {
+    if (microseconds) nanosleep(&(struct timespec){.tv_nsec = microseconds * 1000L}, NULL);
+}
+
 static uint32_t own_slot(const struct caller *caller) {
     return caller->index % api_slots();
 }
@@ -262,6 +266,7 @@ static sipc_status make_call(struct caller *caller) {
         .timeout_us = random_in(caller, plan.timeout_min, plan.timeout_max),
         .sleep_us = random_in(caller, plan.sleep_min, plan.sleep_max),
     };
+    pause_us(random_in(caller, plan.pause_min, plan.pause_max));
     sipc_status status;
     uint64_t began = now_us();
     bool right;

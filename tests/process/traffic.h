@@ -24,6 +24,7 @@ struct plan {
     uint32_t request_min, request_max; // ranges, of which each call draws; times in microseconds
     uint32_t response_min, response_max;
     uint32_t timeout_min, timeout_max; // 0: the host's default
+    uint32_t pause_min, pause_max;     // the caller's, before each call
     uint32_t sleep_min, sleep_max; // the handlers' sleep; needs requests of STAMP_WITH_SLEEP_SIZE
 };
 
