@@ -150,6 +150,8 @@ static inline void handle(const struct sipc_slot *slot, const sipc_request *requ
 static inline void prefetch_request(const struct sipc_slot *slot, uint32_t last_size) {
     uint32_t end = last_size < PREFETCH_LIMIT ? last_size : PREFETCH_LIMIT;
     SIPC_PREFETCH(slot->request);
+    // sipc_confirm_size() writes the size through a pointer.
+    // cppcheck-suppress knownConditionTrueFalse
     for (uint32_t offset = SIPC_LINE_SIZE; offset < end; offset += SIPC_LINE_SIZE)
         SIPC_PREFETCH(slot->request + offset);
 }
