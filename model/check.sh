@@ -6,6 +6,8 @@
 #   check.sh [word]    only the runs whose line contains the word
 #
 # JOBS (default 2) runs go side by side, each in at most 1800 MB.
+# Flags and jobs are words, to be split: SC2086. So are the names of mutations: SC2013.
+# shellcheck disable=SC2086,SC2013
 set -u
 set -f # the flags below are words, not file names
 

@@ -222,6 +222,42 @@ static void killed_in_the_handler(struct run *run) {
     end_pair(run);
 }
 
+static void expect_executions(struct run *run, const char *of, uint64_t count) {
+    unsigned sequence = (unsigned)number_in(of, "sequence=");
+    const char *told = peer_ask(&run->host, "ok", "executions %u", sequence);
+    assert_int_equal(number_in(told, "executions="), count);
+}
+
+// The host is stopped meanwhile, so that the successor finds the slot as the dead guest left it.
+static void replace_guest_behind_the_hosts_back(struct run *run) {
+    peer_stop(&run->host);
+    replace_killed_guest(run);
+    peer_continue(&run->host);
+}
+
+static void succeeded_after_the_start(struct run *run) {
+    enum { ANNOUNCE = 134, HANDLER_US = 10000000 };
+    start_pair(run, SLOTS, DATA_SIZE);
+    peer_say(&run->host, "stamped 1 %d 40 0 %d", ANNOUNCE, HANDLER_US);
+    peer_expect(&run->guest, "handling");
+    replace_guest_behind_the_hosts_back(run);
+    expect_executions(run, peer_expect(&run->host, "SIPC_PEER_DIED_MAYBE_EXECUTED "), 0);
+    full_service(&run->host, SLOTS);
+    end_pair(run);
+}
+
+static void succeeded_before_the_start(struct run *run) {
+    start_pair(run, SLOTS, DATA_SIZE);
+    full_service(&run->host, SLOTS);
+    peer_stop(&run->guest);
+    peer_say(&run->host, "stamped 1 %u 40 0 0", STAMPED(40));
+    sleep_ms(30); // the request stands in the slot
+    replace_guest_behind_the_hosts_back(run);
+    expect_executions(run, peer_expect(&run->host, "SIPC_OK "), 1);
+    full_service(&run->host, SLOTS);
+    end_pair(run);
+}
+
 // Told to stop, a guest answers what it has begun and leaves the rest to the next one: no call
 // fails.
 static void handed_over(struct run *run) {
@@ -294,6 +330,10 @@ int main(void) {
         {"after SIGKILL of the guest the next one serves its slots", killed_guest, 30,
          EVERY_PAIRING},
         {"a call in the handler of a killed guest ends at once", killed_in_the_handler, 20,
+         EVERY_PAIRING},
+        {"a successor does not begin what its predecessor had begun", succeeded_after_the_start, 20,
+         EVERY_PAIRING},
+        {"a successor begins what its predecessor had not", succeeded_before_the_start, 20,
          EVERY_PAIRING},
         {"a guest that stops hands over without a failed call", handed_over, 20, EVERY_PAIRING},
         {"guests share the slots", shared_slots, 20, EVERY_PAIRING},
