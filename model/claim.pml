@@ -3,15 +3,17 @@
 // thread that finds none is roused. No memory of another process, so no store buffers: what a
 // missing fence does here is modelled by mutations that look first.
 //
-// A thread without a slot parks until one is released. Where a slot is out of use, because a call
-// was given up and its handler still runs, the thread claims that slot and sleeps on the late
-// response instead; a release elsewhere rouses it. How that sleep works is in sleep.pml.
+// A thread without a slot parks until one is released. Where a slot cannot be used, because a call was
+// given up and its handler still runs or because no guest serves it, the thread claims that slot and
+// sleeps until that changes instead; a release elsewhere rouses it. How that sleep works is in
+// sleep.pml.
 //
 // Each thread makes CALLS calls; each may be given up, and its handler may go on for ever. CHOOSY:
 // threads may wait for slot 0 only. CLOSES: the host may be shut down at any time. KEEPS: the first
 // thread keeps its slot for good (a session). To reach deep states with few steps, what may be
 // there at the beginning: KEPT: slot 0 belongs to a session; LATE: it is out of use, and its
-// response will come; STUCK: the last one is out of use for ever. PATIENT: no call is given up.
+// response will come; STUCK: the last one is out of use for ever; UNSERVED: no guest serves the last
+// one, and one may come. PATIENT: no call is given up.
 
 #ifndef SLOTS
 #define SLOTS 2
@@ -33,6 +35,7 @@ bool watching[SLOTS];  // the holder sleeps on the late response but would take 
 bool released[SLOTS];  // it was told of another slot
 bool running[SLOTS];   // the other side: the handler of a request that was given up
 bool endless[SLOTS];   // and it never ends
+bool attended[SLOTS];  // a guest serves it
 byte users[SLOTS];     // threads that use the slot: for the properties
 
 // The pool.
@@ -118,14 +121,14 @@ inline wake_all(chooses)
     }
 }
 
-// Parked threads look again.
+// Parked threads look again. told: a thread that takes any slot was counted.
 inline unpark()
 {
 #ifdef MUTATE_ONE_WORD_FOR_ALL
     if
-    :: parked == 0 && choosy == 0
-    :: atomic { parked != 0 && choosy == 0 -> skip } change(false); wake_one()
-    :: atomic { choosy != 0 -> skip } change(false); wake_all(false)
+    :: atomic { parked == 0 && choosy == 0 -> told = false }
+    :: atomic { parked != 0 && choosy == 0 -> told = true } change(false); wake_one()
+    :: atomic { choosy != 0 -> told = false } change(false); wake_all(false)
     fi
 #else
     if
@@ -133,12 +136,12 @@ inline unpark()
     :: choosy == 0
     fi;
     if
-    :: parked != 0 ->
+    :: atomic { parked != 0 -> told = true }
 #ifndef MUTATE_RELEASES_UNCOUNTED
         change(false);
 #endif
         wake_one()
-    :: parked == 0
+    :: atomic { parked == 0 -> told = false }
     fi
 #endif
 }
@@ -157,52 +160,34 @@ inline rouse_watcher()
     fi
 }
 
-// A slot is free that was not. A watcher is told as well: the parked thread that was counted may be
-// leaving with another slot.
-inline announce()
+// What cannot be used now is of use to a parked thread, which will watch it, but not to those that
+// watch already.
+inline tell(usable)
 {
-#ifdef MUTATE_WATCHER_LEFT_OUT
-    if
-    :: parked != 0 -> unpark()
-    :: else ->
-        unpark();
-        if
-        :: watchers != 0 -> rouse_watcher()
-        :: watchers == 0
-        fi
-    fi
-#else
     unpark();
     if
-    :: watchers != 0 -> rouse_watcher()
-    :: watchers == 0
-    fi
-#endif
+    :: usable && !told && watchers != 0 -> rouse_watcher()
+    :: else
+    fi;
+    told = false
 }
 
-inline tell_of(was_abandoned)
+inline give_back(slot, usable)
 {
-    if
-    :: was_abandoned -> unpark() // of use to who will watch it
-    :: !was_abandoned -> announce()
-    fi
+#ifdef MUTATE_RELEASE_LOOKS_FIRST
+    tell(usable);
+    held[slot] = false
+#else
+    atomic { held[slot] = false; printf("%d: releases slot %d\n", me, slot) }
+    tell(usable)
+#endif
 }
 
 inline release(slot)
 {
-#ifdef MUTATE_RELEASE_LOOKS_FIRST
-    was_abandoned = abandoned[slot];
-    tell_of(was_abandoned);
-    held[slot] = false;
-#else
-    atomic {
-        was_abandoned = abandoned[slot];
-        held[slot] = false;
-        printf("%d: releases slot %d\n", me, slot)
-    }
-    tell_of(was_abandoned);
-#endif
-    was_abandoned = false
+    was_usable = !abandoned[slot];
+    give_back(slot, was_usable);
+    was_usable = false
 }
 
 // The slot, if it can be used now.
@@ -226,11 +211,23 @@ inline try_slot(slot)
     fi
 }
 
+#if SLOTS == 1
+#define any_attended attended[0]
+#elif SLOTS == 2
+#define any_attended (attended[0] || attended[1])
+#else
+#define any_attended (attended[0] || attended[1] || attended[2])
+#endif
+
+// One that a guest serves, or any if none is served at all: its request waits for a guest to come.
 inline try_acquire()
 {
     slot = (want == ANY -> 0 : want);
     do
-    :: try_slot(slot);
+    :: if
+       :: want != ANY || attended[slot] || !any_attended -> try_slot(slot)
+       :: else
+       fi;
         slot++;
         if
         :: mine != NO_SLOT || want != ANY || slot == SLOTS -> break
@@ -240,7 +237,8 @@ inline try_acquire()
     slot = 0
 }
 
-inline claim_abandoned()
+// One to watch.
+inline claim_unusable()
 {
     slot = (want == ANY -> 0 : want);
     do
@@ -249,8 +247,8 @@ inline claim_abandoned()
         :: won ->
             won = false;
             if
-            :: abandoned[slot] -> watched = slot
-            :: !abandoned[slot] -> release(slot)
+            :: abandoned[slot] || (want == ANY && !attended[slot]) -> watched = slot
+            :: else -> release(slot)
             fi
         :: !won
         fi;
@@ -301,7 +299,10 @@ inline park()
     fi
 }
 
-// Sleeps on the late response of the slot that was claimed for that.
+#define still_out_of_use (abandoned[watched] && running[watched])
+#define can_be_used (!still_out_of_use && (want != ANY || attended[watched]))
+
+// Sleeps until the slot that was claimed for that can be used.
 inline watch()
 {
 #ifdef MUTATE_WATCHER_LOOKS_FIRST
@@ -324,20 +325,15 @@ inline watch()
     :: mine == NO_SLOT ->
         atomic { waits[me] = WATCHING; printf("%d: watches slot %d\n", me, watched) };
         if
-        :: atomic { !running[watched] -> abandoned[watched] = false }
-        :: atomic { released[watched] && running[watched] }
-        :: closing
+        :: atomic { can_be_used -> abandoned[watched] = false; ready = true }
+        :: released[watched] || closing
         fi;
         waits[me] = NOT
     :: mine != NO_SLOT
     fi;
     if
     :: want == ANY ->
-        d_step {
-            notice = released[watched];
-            watching[watched] = false;
-            released[watched] = false
-        };
+        d_step { watching[watched] = false; released[watched] = false };
         watchers--
     :: want != ANY
     fi;
@@ -345,27 +341,29 @@ inline watch()
     :: mine != NO_SLOT -> release(mine); mine = NO_SLOT
     :: mine == NO_SLOT
     fi;
-#ifdef MUTATE_NOTICE_KEPT_WHEN_INTERRUPTED
     if
-    :: notice && !abandoned[watched] -> announce()
-    :: else
-    fi;
-#endif
-    if
-    :: abandoned[watched] ->
-        release(watched);
+    :: ready -> d_step { mine = watched; watched = NO_SLOT; ready = false }
+    :: !ready ->
+        give_back(watched, false);
         watched = NO_SLOT;
         try_acquire()
-    :: !abandoned[watched] -> mine = watched; watched = NO_SLOT
-    fi;
-#if !defined(MUTATE_NOTICE_DROPPED) && !defined(MUTATE_NOTICE_KEPT_WHEN_INTERRUPTED)
-    // We have a slot; the notice may have been of another, which is for somebody else.
+    fi
+}
+
+// Who waited and has got a slot may have been told of another one, or may have been counted on to
+// take it. If one is free still, somebody else is told.
+inline pass_on()
+{
+    first = mine;
+    mine = NO_SLOT;
+    wanted = want;
+    want = ANY;
+    try_acquire();
     if
-    :: notice && mine != NO_SLOT -> announce()
-    :: else
+    :: mine != NO_SLOT -> release(mine)
+    :: mine == NO_SLOT
     fi;
-#endif
-    notice = false
+    d_step { mine = first; first = NO_SLOT; want = wanted; wanted = 0 }
 }
 
 inline acquire()
@@ -374,11 +372,17 @@ inline acquire()
     do
     :: mine != NO_SLOT || closing -> break
     :: else ->
-        claim_abandoned();
+        claim_unusable();
         if
         :: watched == NO_SLOT -> park()
         :: watched != NO_SLOT -> watch()
+        fi;
+#ifndef MUTATE_NOT_PASSED_ON
+        if
+        :: mine != NO_SLOT -> pass_on()
+        :: mine == NO_SLOT
         fi
+#endif
     od
 }
 
@@ -412,8 +416,8 @@ inline use()
 
 proctype caller(byte me)
 {
-    byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot;
-    bool won, notice, was_abandoned;
+    byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot, first = NO_SLOT, wanted;
+    bool won, told, ready, was_usable;
     do
     :: calls == CALLS -> break
     :: calls < CALLS ->
@@ -444,6 +448,16 @@ end:
     od
 }
 
+#ifdef UNSERVED
+proctype guest()
+{
+    if
+    :: attended[SLOTS - 1] = true
+    :: true // none comes
+    fi
+}
+#endif
+
 #ifdef CLOSES
 proctype shutdown()
 {
@@ -463,11 +477,13 @@ proctype shutdown()
 // Nothing moves any more. A thread that still waits finds each slot that it would take in use: kept
 // by a session, or watched. One that watches finds no usable one: what is abandoned and unwatched
 // it does not see.
+#define unusable(slot) (abandoned[slot] || !attended[slot])
+
 inline check(thread, slot)
 {
     if
     :: waits[thread] == NOT || !(wants[thread] == ANY || wants[thread] == slot)
-    :: else -> assert(held[slot] || (waits[thread] == WATCHING && abandoned[slot]))
+    :: else -> assert(held[slot] || (waits[thread] == WATCHING && unusable(slot)))
     fi
 }
 
@@ -494,8 +510,13 @@ init
             run caller(number)
         }
         for (number : 0 .. SLOTS - 1) {
+            attended[number] = true;
             run handler(number)
         }
+#ifdef UNSERVED
+        attended[SLOTS - 1] = false;
+        run guest();
+#endif
 #ifdef KEPT
         held[0] = true;
 #endif

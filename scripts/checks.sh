@@ -5,6 +5,7 @@
 #   check TITLE COMMAND...         one check
 #   check_ctest TITLE COMMAND...   each test of CTest counts
 #   check_go TITLE COMMAND...      each test of `go test -v` counts
+#   check_tally TITLE COMMAND...   what it counted itself counts, if it ends with "N passed, M failed"
 #
 # They return whether all passed. The output is kept in a file, and shown if something failed. A test that
 # was skipped has failed.
@@ -29,6 +30,10 @@ count_go() {
     awk '/^--- PASS/ { good++ } /^--- (FAIL|SKIP)/ { bad++ } /^    +--- SKIP/ { bad++ } END { print good + 0, bad + 0 }' "$2"
 }
 
+count_tally() {
+    awk '/^[0-9]+ passed, [0-9]+ failed$/ { good = $1; bad = $3 } END { print good + 0, bad + 0 }' "$2"
+}
+
 perform() {
     local counter=$1 title=$2 started=$SECONDS log status good bad
     shift 2
@@ -42,7 +47,8 @@ perform() {
     ) >"$log" 2>&1 </dev/null
     status=$?
     read -r good bad < <("$counter" "$status" "$log")
-    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    # It failed and no test of it did, or no test ran at all.
+    if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then bad=1; fi
     passed=$((passed + good))
     failed=$((failed + bad))
     if [ "$bad" -eq 0 ]; then
@@ -58,6 +64,7 @@ perform() {
 check() { perform count_one "$@"; }
 check_ctest() { perform count_ctest "$@"; }
 check_go() { perform count_go "$@"; }
+check_tally() { perform count_tally "$@"; }
 
 # Prints the closing line and says whether all passed.
 close_checks() {

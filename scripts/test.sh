@@ -190,7 +190,7 @@ test_lint() {
     check "clang-tidy, benchmarks" lint_tidy benchmarks
 }
 
-test_model() { check "model" model/check.sh; }
+test_model() { check_tally "model" model/check.sh; }
 
 run_doxygen() {
     mkdir -p build-run/docs

@@ -97,6 +97,28 @@ static void guest_learns_of_the_hosts_death(struct run *run) {
     end_pair(run);
 }
 
+// Host after host, killed or closed, has the same process for a guest.
+static void reconnecting_guest(struct run *run) {
+    enum { ROUNDS = 4 };
+    start_guest(run, &run->guest, "--reconnect");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        start_host(run, &run->host);
+        open_region(run, &run->host, SLOTS, DATA_SIZE, DEFAULT_BACKEND);
+        const char *who = peer_ask(&run->host, "ok", "reveal %u 128", ANY_SLOT);
+        assert_int_equal(number_in(who, "process="), run->guest.pid);
+        full_service(&run->host, SLOTS);
+        if (i % 2 == 0) {
+            peer_kill(&run->host);
+        } else {
+            peer_ask(&run->host, "SIPC_OK", "close");
+            peer_finish(&run->host);
+        }
+    }
+    guest_serves(&run->guest); // it said so once
+    peer_say(&run->guest, "stop");
+    guest_ends(&run->guest);
+}
+
 // ---- The race for a name -----------------------------------------------------------------------
 
 static struct peer *race(struct run *run, struct peer **loser) {
@@ -323,6 +345,7 @@ int main(void) {
         {"after SIGKILL of the host the next one starts at once", killed_host, 20, EVERY_PAIRING},
         {"a guest learns that its host was killed", guest_learns_of_the_hosts_death, 20,
          EVERY_PAIRING},
+        {"a guest that reconnects serves host after host", reconnecting_guest, 20, WITH_GO_GUESTS},
         {"of two hosts exactly one gets the name, unharmed by the other", two_hosts, 60,
          EVERY_PAIRING},
         {"of two hosts exactly one replaces a stale region", two_hosts_for_a_stale_name, 30,

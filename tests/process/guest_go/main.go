@@ -2,9 +2,9 @@
 
 // Guest_go is the guest of the process tests in Go:
 //
-//	guest_go NAME [--workers N] [--attach-ms N] [--again]
+//	guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect]
 //
-// It prints and obeys the same as guest_c.
+// It prints and obeys the same as guest_c. With --reconnect the client itself attaches to the next host.
 package main
 
 import (
@@ -110,13 +110,17 @@ func main() {
 	workers := flags.Int("workers", 0, "slots to serve; 0: all")
 	attachMs := flags.Int("attach-ms", 10000, "how long to wait for the host")
 	again := flags.Bool("again", false, "attach anew when a host has ended")
+	reconnect := flags.Bool("reconnect", false, "serve the next host when one has ended")
 	if len(os.Args) < 2 || flags.Parse(os.Args[2:]) != nil {
-		fmt.Fprintln(os.Stderr, "usage: guest_go NAME [--workers N] [--attach-ms N] [--again]")
+		fmt.Fprintln(os.Stderr, "usage: guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect]")
 		os.Exit(2)
 	}
 	options := []shm.Option{shm.WithAttachTimeout(time.Duration(*attachMs) * time.Millisecond)}
 	if *workers != 0 {
 		options = append(options, shm.WithWorkers(*workers))
+	}
+	if *reconnect {
+		options = append(options, shm.WithReconnect())
 	}
 	go listenForStop()
 	time.Sleep(time.Millisecond) // the runtime opens its poller at the first timer
