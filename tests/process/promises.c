@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_RUNS = 64 };
-
 const char *const ways[WAYS] = {"any", "own", "session", "in-place"};
 
 const struct pairing pairings[PAIRINGS] = {
@@ -134,23 +132,32 @@ static void name_run(const struct run *run, char *name, size_t size) {
              once ? "" : run->pairing->name);
 }
 
+// One run of a promise as cmocka wants it.
+struct entry {
+    struct run run;
+    char name[160];
+};
+
 int run_promises(const char *group, unsigned seconds, const struct promise *promises,
                  unsigned count) {
-    static struct run runs[MOST_RUNS];
-    static char names[MOST_RUNS][160];
-    static struct CMUnitTest tests[MOST_RUNS];
+    struct entry *entries = calloc(count * PAIRINGS, sizeof *entries);
+    struct CMUnitTest *tests = calloc(count * PAIRINGS, sizeof *tests);
     unsigned total = 0;
+    if (!entries || !tests) abort();
     group_end_ms = now_ms() + seconds * UINT64_C(1000);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (unsigned i = 0; i < count * PAIRINGS && total < MOST_RUNS; i++) {
+    for (unsigned i = 0; i < count * PAIRINGS; i++) {
         const struct promise *promise = &promises[i / PAIRINGS];
         if (!concerns(promise, i % PAIRINGS)) continue;
-        struct run *run = &runs[total];
-        *run = (struct run){.promise = promise, .pairing = &pairings[i % PAIRINGS]};
-        name_run(run, names[total], sizeof names[total]);
-        tests[total] = (struct CMUnitTest){names[total], keep_promise, set_up, tear_down, run};
-        total++;
+        struct entry *entry = &entries[total];
+        entry->run = (struct run){.promise = promise, .pairing = &pairings[i % PAIRINGS]};
+        name_run(&entry->run, entry->name, sizeof entry->name);
+        tests[total++] =
+            (struct CMUnitTest){entry->name, keep_promise, set_up, tear_down, &entry->run};
     }
     // The macro for this wants an array of known size.
-    return _cmocka_run_group_tests(group, tests, total, NULL, NULL) ? 1 : 0;
+    int failed = _cmocka_run_group_tests(group, tests, total, NULL, NULL);
+    free(entries);
+    free(tests);
+    return failed ? 1 : 0;
 }
