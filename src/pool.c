@@ -75,19 +75,22 @@ static bool try_slot(struct sipc_session *session) {
 
 // ---- Looking for a slot ------------------------------------------------------------------------
 
+static bool is_served(const struct sipc_pool *pool) {
+    for (uint32_t i = 0; i < pool->count; i++)
+        if (sipc_session_attended(sipc_pool_session(pool, i))) return true;
+    return false;
+}
+
 // A free slot that a responder serves. If none is served at all, any free one: its request waits
 // for a guest to come.
 static struct sipc_session *try_any(struct sipc_pool *pool) {
     struct sipc_session *last = sipc_pool_session(pool, last_slot < pool->count ? last_slot : 0);
     if (sipc_session_attended(last) && try_slot(last)) return last;
-    bool served = false;
     for (uint32_t i = 0; i < pool->count; i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
-        if (!sipc_session_attended(session)) continue;
-        served = true;
-        if (try_slot(session)) return session;
+        if (sipc_session_attended(session) && try_slot(session)) return session;
     }
-    for (uint32_t i = 0; i < pool->count && !served; i++)
+    for (uint32_t i = 0; i < pool->count && !is_served(pool); i++)
         if (try_slot(sipc_pool_session(pool, i))) return sipc_pool_session(pool, i);
     return NULL;
 }
@@ -125,7 +128,7 @@ static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any
     // After the barrier: a release that did not see us is seen by this look.
     struct sipc_session *other = any ? try_any(pool) : NULL;
     if (!other && sipc_session_enter(session))
-        *result = sipc_caller_settle(&session->caller, any, deadline);
+        *result = sipc_caller_settle(&session->caller, any && is_served(pool), deadline);
     sipc_session_leave(session);
     if (any) {
         sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "internal/atomics.h"
+#include "internal/os.h"
 #include "left_behind.h"
 #include "pair.h"
 #include "threads.h"
@@ -201,6 +201,69 @@ static void no_two_threads_of_a_crowd_hold_one_slot(void **state) {
     // And all slots are free again.
     for (uint32_t i = 0; i < SLOTS; i++) sipc_session_release(take(served.host, i));
     pair_close(&served);
+}
+
+static struct {
+    sipc_host *host;
+    sipc_word inside;
+    sipc_word two_inside;
+    sipc_word go;
+    struct gate got_it;
+} pair_of_threads;
+
+static void snatch(void *context, unsigned index) {
+    (void)context;
+    (void)index;
+    for (unsigned i = 0; i < 200000; i++) {
+        sipc_session *session;
+        if (sipc_host_acquire(pair_of_threads.host, 0, 1, &session) != SIPC_OK) continue;
+        if (sipc_exchange_acquire(&pair_of_threads.inside, 1) != 0)
+            sipc_add_barrier(&pair_of_threads.two_inside, 1);
+        sipc_store_release(&pair_of_threads.inside, 0);
+        sipc_session_release(session);
+    }
+}
+
+static void two_threads_that_snatch_at_one_slot_never_both_get_it(void **state) {
+    (void)state;
+    memset(&pair_of_threads, 0, sizeof pair_of_threads);
+    pair_of_threads.host = open_host(fresh_name(), 1, 64, NULL);
+    run_together(2, snatch, NULL);
+    assert_int_equal(pair_of_threads.two_inside, 0);
+    sipc_host_close(pair_of_threads.host);
+}
+
+#define HANDOVERS 20000u
+
+static void take_over(void *context) {
+    (void)context;
+    for (uint32_t turn = 1; turn <= HANDOVERS; turn++) {
+        while (sipc_load_acquire(&pair_of_threads.go) != turn) sipc_os_yield();
+        sipc_session *session;
+        sipc_host_acquire(pair_of_threads.host, SIPC_ANY_SLOT, SIPC_FOREVER, &session);
+        sipc_session_release(session);
+        gate_open(&pair_of_threads.got_it);
+    }
+}
+
+// The one release that there is comes at any moment of the other's falling asleep.
+static void one_release_is_enough(void **state) {
+    (void)state;
+    memset(&pair_of_threads, 0, sizeof pair_of_threads);
+    gate_make(&pair_of_threads.got_it);
+    pair_of_threads.host = open_host(fresh_name(), 1, 64, NULL);
+    struct thread other;
+    thread_start(&other, take_over, NULL);
+    for (uint32_t turn = 1; turn <= HANDOVERS; turn++) {
+        sipc_session *session = take(pair_of_threads.host, 0);
+        sipc_store_release(&pair_of_threads.go, turn);
+        for (uint32_t i = 0; i < turn % 97; i++) sipc_pause();
+        sipc_session_release(session);
+        gate_pass(&pair_of_threads.got_it);
+    }
+    thread_join(&other);
+    sipc_host_close(pair_of_threads.host);
+    gate_free(&pair_of_threads.got_it);
 }
 
 // ---- Slots that are out of use -----------------------------------------------------------------
@@ -418,6 +481,8 @@ int main(int count, char **arguments) {
         WITH_GATES(a_release_wakes_the_one_who_waits_for_this_slot_among_those_for_others),
         WITH_GATES(a_release_serves_who_waits_for_any_and_who_waits_for_this_one),
         WITH_GATES(no_two_threads_of_a_crowd_hold_one_slot),
+        WITH_GATES(two_threads_that_snatch_at_one_slot_never_both_get_it),
+        WITH_GATES(one_release_is_enough),
         WITH_GATES(who_waits_for_a_late_response_takes_a_slot_that_is_released),
         WITH_GATES(a_release_is_not_lost_with_one_who_needs_it_no_more),
         WITH_GATES(who_gives_up_does_not_take_the_wake_of_one_who_waits_on),
