@@ -113,7 +113,7 @@ fi
 
 case "$level" in
 quick)
-    rounds=40 seconds=0.3 threads=1,4,8 load_sizes=64
+    rounds=30 seconds=0.2 threads=1,4,8 load_sizes=64
     sizes=8,64,1024,65536
     ;;
 default)
@@ -126,10 +126,9 @@ full)
     ;;
 esac
 
-# measure GUEST NAME CALLERS: all parts of one guest.
+# measure GUEST NAME TITLE CALLERS: all parts of one guest.
 measure() {
-    local guest=$1 name=$2 callers=$3
-    local pair="$name guest"
+    local guest=$1 name=$2 pair=$3 callers=$4
     if [ -z "$alone" ]; then
         part "ratio-$name" "Ratio to the bare limit L, in turn with it: $pair" \
             ratio --guest "$guest" --callers "$callers" --sizes "$sizes" --rounds "$rounds"
@@ -144,5 +143,5 @@ measure() {
     fi
 }
 
-measure "$c_guest" c session,any,send
-measure "$go_guest" go send,session
+measure "$c_guest" c "C guest" session,any,send
+measure "$go_guest" go "Go guest" send,session

@@ -53,20 +53,28 @@ byte waits[THREADS];
 byte wants[THREADS];
 byte done; // threads
 
-// ---- Claims ------------------------------------------------------------------------------------
+// ---- Claims -------------------------------------------------------------------------------------
 
-inline try_claim(slot, won)
-{
+// Claims the slot if it is free and may be taken. What a claim covers is looked at in the same step:
+// nobody else looks at it.
 #ifdef MUTATE_CLAIM_WITHOUT_EXCHANGE
-    won = !held[slot];
-    if
-    :: won -> held[slot] = true
-    :: !won
-    fi
-#else
-    d_step { won = !held[slot]; held[slot] = true }
-#endif
+inline try_claim(slot, may_be_taken)
+{
+    won = may_be_taken && !held[slot];
+    held[slot] = held[slot] || won
 }
+#else
+inline try_claim(slot, may_be_taken)
+{
+    d_step {
+        won = may_be_taken && !held[slot];
+        held[slot] = held[slot] || won;
+        unseen[slot] = unseen[slot] && !won
+    }
+}
+#endif
+
+#define out_of_use(slot) (abandoned[slot] && running[slot])
 
 // Threads that take any slot and threads that wait for one slot park on two different words, of
 // which one wake wakes one and the other wakes all.
@@ -190,27 +198,6 @@ inline release(slot)
     was_usable = false
 }
 
-// The slot, if it can be used now.
-inline try_slot(slot)
-{
-    try_claim(slot, won);
-    if
-    :: won ->
-        won = false;
-        if
-        :: atomic { !(abandoned[slot] && running[slot]) -> abandoned[slot] = false; mine = slot;
-               printf("%d: takes slot %d\n", me, slot) }
-        :: abandoned[slot] && running[slot] ->
-#ifdef MUTATE_ABANDONED_GIVEN_BACK_SILENTLY
-            held[slot] = false
-#else
-            release(slot)
-#endif
-        fi
-    :: !won
-    fi
-}
-
 #if SLOTS == 1
 #define any_attended attended[0]
 #elif SLOTS == 2
@@ -220,45 +207,56 @@ inline try_slot(slot)
 #endif
 
 // One that a guest serves, or any if none is served at all: its request waits for a guest to come.
+#define worth_trying(slot) (want != ANY || attended[slot] || !any_attended)
+
+inline next_slot(found)
+{
+    slot++;
+    more = !(found || want != ANY || slot == SLOTS);
+    slot = (more -> slot : 0)
+}
+
+// A slot that can be used now.
 inline try_acquire()
 {
-    slot = (want == ANY -> 0 : want);
+    d_step { slot = (want == ANY -> 0 : want); more = true };
     do
-    :: if
-       :: want != ANY || attended[slot] || !any_attended -> try_slot(slot)
-       :: else
-       fi;
-        slot++;
+    :: !more -> break
+    :: more ->
+        try_claim(slot, worth_trying(slot));
         if
-        :: mine != NO_SLOT || want != ANY || slot == SLOTS -> break
-        :: else
-        fi
-    od;
-    slot = 0
+        :: won && out_of_use(slot) ->
+            won = false;
+#ifdef MUTATE_ABANDONED_GIVEN_BACK_SILENTLY
+            held[slot] = false
+#else
+            give_back(slot, false)
+#endif
+        :: d_step { won && !out_of_use(slot) -> won = false; abandoned[slot] = false; mine = slot }
+        :: !won
+        fi;
+        d_step { next_slot(mine != NO_SLOT) }
+    od
 }
 
 // One to watch.
 inline claim_unusable()
 {
-    slot = (want == ANY -> 0 : want);
+    d_step { slot = (want == ANY -> 0 : want); more = true };
     do
-    :: try_claim(slot, won);
+    :: !more -> break
+    :: more ->
+        try_claim(slot, true);
         if
-        :: won ->
+        :: d_step { won && (abandoned[slot] || (want == ANY && !attended[slot])) ->
+               won = false; watched = slot }
+        :: won && !(abandoned[slot] || (want == ANY && !attended[slot])) ->
             won = false;
-            if
-            :: abandoned[slot] || (want == ANY && !attended[slot]) -> watched = slot
-            :: else -> release(slot)
-            fi
+            give_back(slot, true)
         :: !won
         fi;
-        slot++;
-        if
-        :: watched != NO_SLOT || want != ANY || slot == SLOTS -> break
-        :: else
-        fi
-    od;
-    slot = 0
+        d_step { next_slot(watched != NO_SLOT) }
+    od
 }
 
 // ---- Waiting for a slot ------------------------------------------------------------------------
@@ -299,8 +297,7 @@ inline park()
     fi
 }
 
-#define still_out_of_use (abandoned[watched] && running[watched])
-#define can_be_used (!still_out_of_use && (want != ANY || attended[watched]))
+#define can_be_used (!out_of_use(watched) && (want != ANY || attended[watched]))
 
 // Sleeps until the slot that was claimed for that can be used.
 inline watch()
@@ -409,7 +406,7 @@ inline use()
 }
 
 #ifdef KEEPS
-#define keeps(me) (me == 0)
+#define keeps(me) (me == 1)
 #else
 #define keeps(me) false
 #endif
@@ -417,10 +414,13 @@ inline use()
 proctype caller(byte me)
 {
     byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot, first = NO_SLOT, wanted;
-    bool won, told, ready, was_usable;
+    bool won, more, told, ready, was_usable;
     do
     :: calls == CALLS -> break
     :: calls < CALLS ->
+#ifdef HOLDS
+        mine = (me == 0 && calls == 0 -> 1 : NO_SLOT);
+#endif
 #ifdef CHOOSY
         if
         :: want = ANY
@@ -523,6 +523,9 @@ init
 #ifdef LATE
         abandoned[0] = true;
         running[0] = true;
+#endif
+#ifdef HOLDS
+        held[1] = true;
 #endif
 #ifdef STUCK
         abandoned[SLOTS - 1] = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -53,6 +54,9 @@ static void describe_machine(struct json *json) {
     json_text(json, "compiler", __VERSION__);
     if (gmtime_r(&now, &parts) && strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts))
         json_text(json, "time", when);
+    double load[1];
+    // What else ran: on a busy machine only medians of ratios can be believed.
+    if (getloadavg(load, 1) == 1) json_number(json, "load_average", load[0]);
     json_number(json, "timer_cost_ns", stopwatch_cost_ns());
     json_end(json, '}');
 }
@@ -62,6 +66,8 @@ void run_describe(const struct settings *settings, struct json *json) {
     static const char *const presets[] = {"balanced", "latency", "power"};
     json_text(json, "mode", modes[settings->mode]);
     json_text(json, "library", sipc_version());
+    const char *slash = strrchr(settings->guest_path, '/');
+    json_text(json, "guest", slash ? slash + 1 : settings->guest_path);
     json_text(json, "wait", presets[settings->wait]);
     json_text(json, "pinned", settings->pinned && places_found()->count > 1 ? "yes" : "no");
     if (json) describe_machine(json);
