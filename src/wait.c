@@ -102,6 +102,9 @@ static bool interrupted(const struct sipc_waiter *waiter) {
 
 void sipc_wait_rouse(const struct sipc_waiter *waiter) {
     while (sipc_load_acquire(&waiter->asleep) != 0 && interrupted(waiter)) {
+        // A region that was cut short gets its memory back by this access; the kernel wakes nobody
+        // where there is none.
+        (void)sipc_load_relaxed(waiter->watched);
         waiter->event.backend->wake(waiter->event.handle, waiter->watched);
         waiter->system->yield();
     }

@@ -7,9 +7,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "failure.h"
+
+#define MOST_IN_VAIN 1000u
 
 // The handler walks this list while others change it: an entry is never freed, only used again, and
 // its fd is published last.
@@ -18,6 +21,7 @@ struct guarded {
     uintptr_t base;
     size_t size;
     sipc_word lost;
+    sipc_word in_vain; // faults at an object that had its size
     _Atomic int fd; // -1: not in use
 };
 
@@ -35,14 +39,21 @@ static struct guarded *find(uintptr_t address) {
     return NULL;
 }
 
+// Whether the object has its size back, so that the access may be tried again. One that has it
+// already was healed by another thread; if that happens too often, there is no memory for it.
+static bool grow(struct guarded *entry) {
+    struct stat status;
+    int fd = atomic_load_explicit(&entry->fd, memory_order_relaxed);
+    if (fstat(fd, &status) != 0) return false;
+    if ((size_t)status.st_size < entry->size) return ftruncate(fd, (off_t)entry->size) == 0;
+    return sipc_add_barrier(&entry->in_vain, 1) < MOST_IN_VAIN;
+}
+
 // Gives the faulting address memory again. With the object's size the kernel finds the same pages
 // as before for those who sleep on them; if there is no memory for that, a private page has to do.
 static bool heal(struct guarded *entry, uintptr_t address) {
-    bool first = sipc_load_relaxed(&entry->lost) == 0;
     sipc_store_release(&entry->lost, 1);
-    if (first &&
-        ftruncate(atomic_load_explicit(&entry->fd, memory_order_relaxed), (off_t)entry->size) == 0)
-        return true;
+    if (grow(entry)) return true;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     void *at = (void *)(address & ~(page - 1));
     return mmap(at, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
@@ -93,6 +104,7 @@ sipc_status sipc_os_guard(int fd, void *base, size_t size, const sipc_word **los
         entry->base = (uintptr_t)base;
         entry->size = size;
         sipc_store_relaxed(&entry->lost, 0);
+        sipc_store_relaxed(&entry->in_vain, 0);
         atomic_store_explicit(&entry->fd, fd, memory_order_release);
         *lost = &entry->lost;
     }
