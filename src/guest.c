@@ -201,13 +201,14 @@ static enum sipc_served serve(struct worker *worker) {
 static void run_worker(void *context) {
     struct worker *worker = context;
     sipc_guest *guest = worker->guest;
+    handling = guest; // every handler on this thread is this guest's
     while (sipc_load_acquire(&guest->stopping) == 0) {
-        enum sipc_served served = serve(worker);
-        if (served == SIPC_SERVED_SHUTDOWN) sipc_guest_stop(guest);
-        if (served == SIPC_SERVED_CLOSED) break;
-        if (served == SIPC_SERVED_NOTHING &&
-            sipc_responder_wait(&worker->responder) != SIPC_WAIT_READY)
-            break;
+        // Not a look at the word before this: straight after an answer it would pull the line back.
+        if (sipc_responder_wait(&worker->responder) != SIPC_WAIT_READY) break;
+        enum sipc_served served =
+            sipc_responder_serve(&worker->responder, guest->handler, guest->context);
+        if (SIPC_UNLIKELY(served == SIPC_SERVED_SHUTDOWN)) sipc_guest_stop(guest);
+        if (SIPC_UNLIKELY(served == SIPC_SERVED_CLOSED)) break;
     }
     leave_slot(worker);
     // Release: what the worker did happened before the wait for it returns.

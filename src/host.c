@@ -216,21 +216,29 @@ sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout_ns) {
     return status;
 }
 
-static sipc_status exchange(sipc_session *session, uint32_t message_id, const void *payload,
-                            uint32_t size, struct sipc_deadline *deadline,
-                            struct sipc_answer *answer) {
+SIPC_SELDOM static sipc_status refuse(sipc_session *session, uint32_t message_id, uint32_t size) {
     sipc_status status = sipc_caller_check(&session->caller, message_id, size);
-    if (status) return status;
-    if (!sipc_caller_usable(&session->caller))
-        return sipc_fail(SIPC_TIMEOUT,
-                         "an earlier request of slot %u is still in its handler; call "
-                         "sipc_session_settle() first",
-                         session->caller.slot->index);
-    if (sipc_session_enter_call(session)) {
+    if (status || sipc_caller_usable(&session->caller)) return status;
+    return sipc_fail(SIPC_TIMEOUT,
+                     "an earlier request of slot %u is still in its handler; call "
+                     "sipc_session_settle() first",
+                     session->caller.slot->index);
+}
+
+SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_id,
+                                        const void *payload, uint32_t size,
+                                        struct sipc_deadline *deadline,
+                                        struct sipc_answer *answer) {
+    sipc_status status;
+    if (SIPC_UNLIKELY(!sipc_caller_may(&session->caller, message_id, size))) {
+        status = refuse(session, message_id, size);
+        if (status) return status;
+    }
+    if (SIPC_LIKELY(sipc_session_enter_call(session))) {
         do
             status =
                 sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
-        while (status == SIPC_PEER_DIED && session->host->resend);
+        while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->host->resend);
     } else {
         status = closed();
     }

@@ -17,9 +17,9 @@ static inline bool caller_waits(const struct sipc_slot *slot) {
 }
 
 // Publishes our own line's word. The exchange releases what was written before it.
-static void publish_state(const struct sipc_slot *slot, uint32_t state) {
+static inline void publish_state(const struct sipc_slot *slot, uint32_t state) {
     sipc_exchange_barrier(&slot->responder->state, state);
-    if (caller_waits(slot))
+    if (SIPC_UNLIKELY(caller_waits(slot)))
         slot->wakes_caller.backend->wake(slot->wakes_caller.handle, &slot->responder->state);
 }
 
@@ -28,8 +28,8 @@ static uint32_t attended_response(uint32_t generation) {
 }
 
 // Answers in our own line. The payload stands in the response buffer.
-static void answer(const struct sipc_slot *slot, uint32_t generation,
-                   const struct response_fields *fields) {
+SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation,
+                               const struct response_fields *fields) {
     struct sipc_responder_line *line = slot->responder;
     line->transport_id = fields->transport_id;
     line->size = fields->size;
@@ -42,8 +42,8 @@ static void answer(const struct sipc_slot *slot, uint32_t generation,
 
 // Answers a tiny request in the turn line, which is ours since it was marked as started and found
 // uncancelled.
-static void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
-                        const struct response_fields *fields) {
+SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
+                                    const struct response_fields *fields) {
     struct sipc_turn_line *line = slot->turn;
     sipc_copy_small(line->tiny_payload, slot->response, fields->size);
     // The complement: where nothing was written, the request's own id still stands.
@@ -55,7 +55,7 @@ static void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
     if (sipc_slot_is_lost(slot)) return;
     sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
     // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
-    if (caller_waits(slot)) publish_state(slot, attended_response(generation));
+    if (SIPC_UNLIKELY(caller_waits(slot))) publish_state(slot, attended_response(generation));
 }
 
 static bool stands_tiny(const struct sipc_slot *slot, uint32_t generation) {
@@ -142,6 +142,12 @@ static inline void handle(const struct sipc_slot *slot, const sipc_request *requ
         fields->size = response.size;
 }
 
+#if defined(__GNUC__)
+typedef uint64_t sipc_block __attribute__((vector_size(16), may_alias));
+#else
+typedef uint64_t sipc_block;
+#endif
+
 // As much of a payload is asked for ahead as hides behind the barrier of the mark.
 #define PREFETCH_LIMIT 512u
 
@@ -168,10 +174,11 @@ SIPC_UNCHECKED_RACE void read_request(const struct sipc_slot *slot, bool tiny,
     request->transport_id = line->transport_id;
     *flags = line->flags;
     if (!tiny) return;
-    const volatile uint64_t *from = (const volatile uint64_t *)slot->turn->tiny_payload;
-    uint64_t words[SIPC_TINY_CAPACITY / 8];
-    for (unsigned i = 0; i < SIPC_TINY_CAPACITY / 8; i++) words[i] = from[i];
-    memcpy(tiny_payload, words, sizeof words);
+    // As wide as a handler will load it again: a load that spans two stores waits for both.
+    const volatile sipc_block *from = (const volatile sipc_block *)slot->turn->tiny_payload;
+    sipc_block blocks[SIPC_TINY_CAPACITY / sizeof(sipc_block)];
+    for (unsigned i = 0; i < SIPC_TINY_CAPACITY / sizeof(sipc_block); i++) blocks[i] = from[i];
+    memcpy(tiny_payload, blocks, sizeof blocks);
 }
 
 // Answers the request of this state word. Tiny is a constant here: two paths for two places, so
@@ -240,8 +247,10 @@ static bool changed(const void *role) {
 }
 
 enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {
+    const sipc_word *word = &responder->slot->turn->caller_state;
+    const uint32_t seen = responder->seen;
     for (uint32_t polls = responder->waiter.spin; polls > 0; polls--) {
-        if (changed(responder)) {
+        if (sipc_load_acquire(word) != seen) {
             sipc_spin_paid(&responder->waiter);
             return SIPC_WAIT_READY;
         }

@@ -81,10 +81,16 @@ static inline void sipc_pause(void) {
 #if defined(__GNUC__)
 #define SIPC_KEEP_BRANCH(pointer) __asm__ volatile("" : "+r"(pointer))
 #define SIPC_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+#define SIPC_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define SIPC_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define SIPC_SELDOM __attribute__((noinline, cold))
 #define SIPC_ALWAYS_INLINE static inline __attribute__((always_inline))
 #else
 #define SIPC_KEEP_BRANCH(pointer) ((void)0)
 #define SIPC_PREFETCH(address) ((void)0)
+#define SIPC_LIKELY(condition) (condition)
+#define SIPC_UNLIKELY(condition) (condition)
+#define SIPC_SELDOM
 #define SIPC_ALWAYS_INLINE static __forceinline
 #endif
 

@@ -4,6 +4,7 @@
 #ifndef SIPC_INTERNAL_CALLER_H
 #define SIPC_INTERNAL_CALLER_H
 
+#include "copy.h"
 #include "region.h"
 #include "wait.h"
 
@@ -45,13 +46,199 @@ static inline bool sipc_caller_attended(const struct sipc_caller *caller) {
 enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served,
                                          struct sipc_deadline *deadline);
 
-// Publishes a request and waits for the response. The payload is copied, or stands in the slot's
-// request buffer already. Precondition: sipc_caller_check() and sipc_caller_usable() said yes.
-sipc_status sipc_caller_exchange(struct sipc_caller *caller, uint32_t message_id,
-                                 const void *payload, uint32_t size, struct sipc_deadline *deadline,
-                                 struct sipc_answer *answer);
-
 // Leaves the slot for good; a responder that waits there is told.
 void sipc_caller_close(struct sipc_caller *caller);
+
+// ---- The fast path: a request, and a response that comes while we spin --------------------------
+//
+// Inlined into each public call. The time from seeing a response to publishing the next request is
+// not only paid once: as long as it takes, the responder looks in vain, and each such look pulls
+// the turn line back. So nothing here is computed twice, goes through memory without need, or
+// leaves this file unless something unusual happens.
+
+// How many generations pass between two looks at what the response words show.
+#define SIPC_STALE_LOOK 0x100000u
+
+void sipc_caller_note_stale(struct sipc_caller *caller);
+
+// The next generation that neither response word shows: one of them may not have changed since the
+// generations came round (spec 3). A word only changes to the current generation, so it shows what
+// was noted or something younger, which does not come round before the next look. No look each
+// time: a load of a line that is about to be written costs another transfer of it.
+static inline void sipc_caller_advance(struct sipc_caller *caller) {
+    uint32_t generation = caller->generation;
+    do {
+        generation = (generation + 1) & SIPC_GENERATION_MASK;
+        if (SIPC_UNLIKELY(generation % SIPC_STALE_LOOK == 0)) sipc_caller_note_stale(caller);
+    } while (SIPC_UNLIKELY(generation == caller->stale[0] || generation == caller->stale[1]));
+    caller->generation = generation;
+}
+
+static inline uint32_t sipc_caller_awaited(const struct sipc_caller *caller) {
+    return sipc_state(caller->generation, SIPC_CODE_RESPONSE);
+}
+
+static inline uint32_t sipc_caller_request_state(const struct sipc_caller *caller, bool tiny) {
+    return sipc_state(caller->generation,
+                      tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST);
+}
+
+void sipc_caller_ring(const struct sipc_slot *slot);
+
+// False: the region was cut short, and nothing was published.
+// The payload first, then the fields, then the word: the line is complete when the peer asks for
+// it.
+SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tiny,
+                                            uint32_t message_id, const void *payload,
+                                            uint32_t size) {
+    const struct sipc_slot *slot = caller->slot;
+    struct sipc_turn_line *line = slot->turn;
+    if (tiny)
+        sipc_copy_small(line->tiny_payload, payload, size);
+    else if (payload != slot->request)
+        sipc_copy(slot->request, payload, size);
+    sipc_caller_advance(caller);
+    caller->tiny = tiny;
+    caller->requests++;
+    caller->transport_id = (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
+                           (caller->requests & UINT64_C(0xFFFFFFFFFFFF));
+    line->transport_id = caller->transport_id;
+    line->size = size;
+    line->message_id = message_id;
+    line->status = 0;
+    line->flags = 0;
+    if (SIPC_UNLIKELY(sipc_slot_is_lost(slot))) return false;
+    // Release: the request is complete before its state. Barrier: then look whether the responder
+    // sleeps.
+    sipc_exchange_barrier(&line->caller_state, sipc_caller_request_state(caller, tiny));
+    if (SIPC_UNLIKELY(sipc_load_relaxed(&slot->responder->waiting) != 0)) sipc_caller_ring(slot);
+    return true;
+}
+
+// The response's fields, read once.
+struct sipc_response_fields {
+    uint64_t transport_id;
+    uint32_t size;
+    uint32_t message_id;
+    uint32_t status;
+};
+
+// What an answer that is not a plain response means.
+SIPC_SELDOM sipc_status sipc_caller_answer_status(const struct sipc_caller *caller,
+                                                  const struct sipc_response_fields *fields,
+                                                  uint32_t capacity);
+
+// Checks the copies (spec 8); nothing is believed before.
+SIPC_ALWAYS_INLINE sipc_status sipc_caller_check_answer(const struct sipc_caller *caller,
+                                                        uint64_t transport_id, uint32_t size,
+                                                        uint32_t message_id, uint32_t status,
+                                                        const uint8_t *data, uint32_t capacity,
+                                                        struct sipc_answer *answer) {
+    bool believed = transport_id == caller->transport_id && size <= capacity;
+    if (SIPC_LIKELY(believed)) {
+        answer->data = data;
+        answer->size = size;
+        // Not in one store with the next field: who loads the size would wait for the peer's line.
+        atomic_signal_fence(memory_order_seq_cst);
+        answer->message_id = message_id;
+        if (SIPC_LIKELY(status == SIPC_ANSWER_OK)) return SIPC_OK;
+    }
+    struct sipc_response_fields fields = {transport_id, size, message_id, status};
+    return sipc_caller_answer_status(caller, &fields, capacity);
+}
+
+// Two functions for two places, so that no address depends on what the peer wrote.
+SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_turn_line(struct sipc_caller *caller,
+                                                               struct sipc_answer *answer) {
+    const volatile struct sipc_turn_line *line = caller->slot->turn;
+    const uint8_t *data = caller->slot->turn->tiny_payload;
+    SIPC_KEEP_BRANCH(data);
+    return sipc_caller_check_answer(caller, ~line->transport_id, line->size, line->message_id,
+                                    line->status, data, SIPC_TINY_CAPACITY, answer);
+}
+
+SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_own_line(struct sipc_caller *caller,
+                                                              struct sipc_answer *answer) {
+    const struct sipc_slot *slot = caller->slot;
+    const volatile struct sipc_responder_line *line = slot->responder;
+    return sipc_caller_check_answer(
+        caller, line->transport_id, sipc_confirm_size(&caller->last_size, line->size),
+        line->message_id, line->status, slot->response, slot->response_capacity, answer);
+}
+
+enum sipc_spun { SIPC_SPUN_IN_VAIN, SIPC_SPUN_TO_RESPONSE, SIPC_SPUN_TO_OTHER_LINE, SIPC_NOT_SPUN };
+
+// Everything else: waits on, gives up, tells why. SIPC_NOT_SPUN: it was interrupted before.
+SIPC_SELDOM sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
+                                           struct sipc_deadline *deadline,
+                                           struct sipc_answer *answer);
+SIPC_SELDOM sipc_status sipc_caller_lost(sipc_status status);
+
+// Spins until the response stands where that of a request of this kind mostly does, or in the other
+// line.
+SIPC_ALWAYS_INLINE enum sipc_spun sipc_caller_spin(struct sipc_caller *caller, bool tiny) {
+    const struct sipc_slot *slot = caller->slot;
+    const uint32_t response = sipc_caller_awaited(caller);
+    // A look in vain pulls the line back from the responder, which has to read and to write it.
+    if (tiny) {
+        sipc_pause();
+        sipc_pause();
+    }
+    for (uint32_t polls = caller->waiter.spin; polls > 0; polls--) {
+        if (tiny && sipc_load_acquire(&slot->turn->tiny_state) == response)
+            return SIPC_SPUN_TO_RESPONSE;
+        uint32_t state = sipc_load_acquire(&slot->responder->state);
+        if (sipc_state_unattended(state) == response)
+            return tiny ? SIPC_SPUN_TO_OTHER_LINE : SIPC_SPUN_TO_RESPONSE;
+        sipc_pause();
+    }
+    return SIPC_SPUN_IN_VAIN;
+}
+
+SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange_sized(struct sipc_caller *caller, bool tiny,
+                                                          uint32_t message_id, const void *payload,
+                                                          uint32_t size,
+                                                          struct sipc_deadline *deadline,
+                                                          struct sipc_answer *answer) {
+    const struct sipc_slot *slot = caller->slot;
+    sipc_waiter_begin(&caller->waiter);
+    if (SIPC_UNLIKELY(!sipc_caller_publish(caller, tiny, message_id, payload, size)))
+        return sipc_caller_lost(SIPC_REGION_LOST);
+    // After the barrier of publishing: see sipc_session_enter_call().
+    bool interrupted = sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS;
+    enum sipc_spun spun = SIPC_NOT_SPUN;
+    if (SIPC_LIKELY(!interrupted)) spun = sipc_caller_spin(caller, tiny);
+    if (SIPC_LIKELY(spun == SIPC_SPUN_TO_RESPONSE)) {
+        sipc_status status = tiny ? sipc_caller_take_from_turn_line(caller, answer)
+                                  : sipc_caller_take_from_own_line(caller, answer);
+        sipc_spin_paid(&caller->waiter);
+        // Asked last: nothing that was read before tells the truth then.
+        if (SIPC_LIKELY(!sipc_slot_is_lost(slot))) return status;
+        return sipc_caller_lost(SIPC_REGION_LOST_MAYBE_EXECUTED);
+    }
+    struct sipc_answer late = {.data = NULL};
+    sipc_status status = sipc_caller_finish(caller, spun, deadline, &late);
+    *answer = late;
+    return status;
+}
+
+// Publishes a request and waits for the response. The payload is copied, or stands in the slot's
+// request buffer already. Precondition: sipc_caller_check() and sipc_caller_usable() said yes.
+SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange(struct sipc_caller *caller, uint32_t message_id,
+                                                    const void *payload, uint32_t size,
+                                                    struct sipc_deadline *deadline,
+                                                    struct sipc_answer *answer) {
+    if (size <= SIPC_TINY_CAPACITY)
+        return sipc_caller_exchange_sized(caller, true, message_id, payload, size, deadline,
+                                          answer);
+    return sipc_caller_exchange_sized(caller, false, message_id, payload, size, deadline, answer);
+}
+
+// The common answer to sipc_caller_check() and sipc_caller_usable(): nothing speaks against it.
+static inline bool sipc_caller_may(const struct sipc_caller *caller, uint32_t message_id,
+                                   uint32_t request_size) {
+    return request_size <= caller->slot->request_capacity && !caller->abandoned &&
+           (message_id == SIPC_MESSAGE_NORMAL || message_id >= SIPC_MESSAGE_FIRST_USER);
+}
 
 #endif

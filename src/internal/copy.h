@@ -42,6 +42,10 @@ static inline void sipc_copy_small(uint8_t *to, const uint8_t *from, uint32_t si
 
 // The two do not overlap. Either may be NULL if size is 0.
 static inline void sipc_copy(void *to, const void *from, uint32_t size) {
+    // Inlined far up, it must not see what the application knows of its buffer: a size with a known
+    // bound would become `rep movs`, which starts slowly.
+    SIPC_KEEP_BRANCH(size);
+    SIPC_KEEP_BRANCH(from);
     if (size <= SIPC_INLINE_COPY)
         sipc_copy_small((uint8_t *)to, (const uint8_t *)from, size);
     else

@@ -58,7 +58,10 @@ sipc_status sipc_os_claimed_by_another(const struct sipc_os_object *object, uint
 
 // How many fork()s lie between this process and the one that was started: a handle of another
 // process is useless here.
-uint32_t sipc_os_forks(void);
+extern sipc_word sipc_os_fork_count;
+static inline uint32_t sipc_os_forks(void) {
+    return sipc_load_relaxed(&sipc_os_fork_count);
+}
 
 // Notices of death (spec 9). A watch is one blocked thread; it costs nothing while nobody dies.
 struct sipc_os_watch;

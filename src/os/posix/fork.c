@@ -15,7 +15,7 @@ static int registered; // errno value of pthread_atfork
 static int *descriptors;
 static size_t count;
 static size_t room;
-static sipc_word forks;
+sipc_word sipc_os_fork_count;
 
 static void before_fork(void) {
     pthread_mutex_lock(&mutex);
@@ -28,16 +28,12 @@ static void after_fork(void) {
 static void in_child(void) {
     for (size_t i = 0; i < count; i++) close(descriptors[i]);
     count = 0;
-    sipc_store_relaxed(&forks, sipc_load_relaxed(&forks) + 1);
+    sipc_store_relaxed(&sipc_os_fork_count, sipc_os_forks() + 1);
     pthread_mutex_unlock(&mutex);
 }
 
 static void install(void) {
     registered = pthread_atfork(before_fork, after_fork, in_child);
-}
-
-uint32_t sipc_os_forks(void) {
-    return sipc_load_relaxed(&forks);
 }
 
 static bool make_room(void) {
