@@ -31,8 +31,8 @@ type attachment struct {
 }
 
 // newAttachment makes one attempt to attach and to claim slots.
-func newAttachment(c *Client) (*attachment, error) {
-	r, err := attach(c.name, c.settings.anyOwner)
+func newAttachment(c *Client, deadline time.Time) (*attachment, error) {
+	r, err := attach(c.name, &c.settings, deadline)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,9 @@
 // process. But payloads may change while a handler reads them, and goroutines that a handler starts are not
 // guarded; see MessageHandler. By default only a region of the same user is accepted.
 //
+// A sealed region, see WithSealedFolder, has no name that somebody could squat and a size that nobody can change. Its
+// host hands it, over a socket, to the programs of its own user and of those that it names.
+//
 // # Event backends
 //
 // The host chooses how the sides wake each other. Futexes, the default, need nothing. POSIX named

@@ -71,7 +71,7 @@ func (c *Client) awaitHost(ctx context.Context, limit time.Duration) (*attachmen
 	// No timer runs that long: even a stopped one would wake the idle process once.
 	deadline := time.Now().Add(limit)
 	for pause := time.Millisecond; ; pause = nextPause(pause) {
-		a, err := newAttachment(c)
+		a, err := newAttachment(c, deadline)
 		var waitFor *notReady
 		if !errors.As(err, &waitFor) {
 			return a, err

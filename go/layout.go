@@ -78,6 +78,16 @@ const (
 // transportIDSlotShift is where a transport id carries its slot's index + 1.
 const transportIDSlotShift = 48
 
+// How a sealed region is handed over (spec, section 12).
+const (
+	handoverSize    = 16
+	handoverGiven   = 0
+	handoverRefused = 1
+
+	maxSocketPath = 107
+	overflowUser  = 65534 // what a user id reads as that means nothing in this user namespace
+)
+
 // exchangeHeader is the region's first line, written by the host, once.
 type exchangeHeader struct {
 	magic            uint64
@@ -198,4 +208,11 @@ func ownTransportID(slot int, found uint64) uint64 {
 		return found
 	}
 	return ^found
+}
+
+// handover is the message that comes with a sealed region.
+type handover struct {
+	magic  uint64
+	answer uint32
+	_      uint32
 }

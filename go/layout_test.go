@@ -60,6 +60,7 @@ func TestLinesHaveTheirSizes(t *testing.T) {
 		{"ownerLine", unsafe.Sizeof(ownerLine{}), lineSize},
 		{"annexLine", unsafe.Sizeof(annexLine{}), lineSize},
 		{"slotTail", unsafe.Sizeof(slotTail{}), tailSize},
+		{"handover", unsafe.Sizeof(handover{}), handoverSize},
 	} {
 		if line.have != line.want {
 			t.Errorf("%s has %d bytes instead of %d", line.name, line.have, line.want)
@@ -139,6 +140,7 @@ func layoutFields() map[string]uint64 {
 		{"responder", unsafe.Offsetof(slotHeader{}.responder), responderLine{}},
 		{"owner", unsafe.Offsetof(slotTail{}.owner), ownerLine{}},
 		{"annex", unsafe.Offsetof(slotTail{}.annex), annexLine{}},
+		{"handover", 0, handover{}},
 	} {
 		form := reflect.TypeOf(line.form)
 		for i := 0; i < form.NumField(); i++ {

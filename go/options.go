@@ -17,6 +17,7 @@ type settings struct {
 	workers       int // 0: one for each slot
 	attachTimeout time.Duration
 	anyOwner      bool
+	sealedFolder  string // "": the region is a named one
 	wait          WaitPolicy
 	reconnect     bool
 	problem       error // of the first option that is out of its range
@@ -50,7 +51,8 @@ func WithWorkers(n int) Option {
 	}
 }
 
-// WithAttachTimeout sets how long to wait for the host: DefaultAttachTimeout if not given; 0 tries once.
+// WithAttachTimeout sets how long to wait for the host: DefaultAttachTimeout if not given; 0 tries once, which
+// gives the host of a sealed region ten milliseconds to answer.
 func WithAttachTimeout(d time.Duration) Option {
 	return func(s *settings) {
 		if d < 0 {
@@ -64,6 +66,18 @@ func WithAttachTimeout(d time.Duration) Option {
 // user can then read and change what is sent.
 func WithAnyOwner() Option {
 	return func(s *settings) { s.anyOwner = true }
+}
+
+// WithSealedFolder attaches to a sealed region, whose host was given the same folder. It has no name in shared
+// memory, and nobody can cut it short. The host hands it to programs of its own user and of those that it names;
+// WithAnyOwner then accepts a host of any user. Linux.
+func WithSealedFolder(folder string) Option {
+	return func(s *settings) {
+		if folder == "" {
+			s.refuse("the sealed folder is empty; name one, or leave the option out")
+		}
+		s.sealedFolder = folder
+	}
 }
 
 // WithWait sets how workers wait; WaitBalanced if not given.

@@ -2,6 +2,8 @@
 
 package shm
 
+import "time"
+
 // The contract with the system. Everything that differs between systems is in os_*.go, one file
 // per system; no other file makes a system call. Each such file defines what the assertions
 // below name; one that does not fulfils them does not compile.
@@ -13,6 +15,12 @@ var (
 	// fs.ErrNotExist if there is none, ErrForbidden if it may not be opened or is no ordinary
 	// object (a symbolic link, say), else ErrSystem.
 	_ func(name string) (*object, error) = openObject
+	// openSealed gets the object of the sealed region NAME from its host, by the socket in that folder
+	// (spec, section 12). The error is fs.ErrNotExist if there is no such socket, *notReady if nobody
+	// answers there, which it waits for briefly and hardly past the deadline, ErrForbidden if either side
+	// does not accept the other's user, ErrBadName if the path is too long, ErrNotARegion if what stands
+	// there or comes from there is not what it has to be, else ErrSystem.
+	_ func(folder, name string, anyOwner bool, deadline time.Time) (*object, error) = openSealed
 	// size is how many bytes the system gives for the object now.
 	_ func(*object) (uint64, error) = (*object).size
 	// resize gives the object that size; what is new in it is 0.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"syscall"
@@ -193,6 +194,9 @@ func openDoorbell(backend uint32, region string, slot int, side side, watched *u
 			return nil, &failure{ErrBackendUnsupported, fmt.Sprintf(
 				"the host of %q chose POSIX semaphores, which need cgo, and this program was built "+
 					"without; build it with CGO_ENABLED=1 or let the host choose futexes", region), nil}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &notReady{"its host is closing: semaphore " + name + " is gone"}
 		}
 		if err != nil {
 			return nil, systemError("open semaphore "+name, err)

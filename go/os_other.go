@@ -18,6 +18,8 @@ var errSystemUnsupported = &failure{ErrBackendUnsupported, "there is no support 
 
 func openObject(string) (*object, error) { return nil, errSystemUnsupported }
 
+func openSealed(string, string, bool, time.Time) (*object, error) { return nil, errSystemUnsupported }
+
 func (*object) size() (uint64, error) { return 0, errSystemUnsupported }
 
 func (*object) resize(uint64) error { return errSystemUnsupported }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -14,6 +15,7 @@ import (
 // It is shared by reference: the last release unmaps it.
 type region struct {
 	name    string
+	sealed  bool
 	object  *object
 	layout  geometry
 	host    hostFields // as found when attaching
@@ -29,27 +31,39 @@ type notReady struct{ reason string }
 func (n *notReady) Error() string { return n.reason }
 
 // attach makes one attempt to attach as the spec's section 8 says. It fails with *notReady where a
-// host may be about to create the region.
-func attach(name string, anyOwner bool) (*region, error) {
-	opened, err := openObject(name)
+// host may be about to create the region. Only the host of a sealed region is waited for, hardly past the deadline.
+func attach(name string, s *settings, deadline time.Time) (*region, error) {
+	r := &region{name: name, sealed: s.sealedFolder != "", users: 1}
+	err := r.find(s, deadline)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &notReady{"no region of that name exists"}
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := &region{name: name, object: opened, users: 1}
-	if err := r.open(anyOwner); err != nil {
-		opened.close()
+	if err := r.open(); err != nil {
+		r.object.close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *region) open(anyOwner bool) error {
-	if err := r.checkOwner(anyOwner); err != nil {
+// find opens the object of a host whose user is accepted.
+func (r *region) find(s *settings, deadline time.Time) (err error) {
+	if r.sealed {
+		r.object, err = openSealed(s.sealedFolder, r.name, s.anyOwner, deadline)
 		return err
 	}
+	if r.object, err = openObject(r.name); err != nil {
+		return err
+	}
+	if err = r.checkOwner(s.anyOwner); err != nil {
+		r.object.close()
+	}
+	return err
+}
+
+func (r *region) open() error {
 	hostLives, err := r.object.claimedByAnother(claimHost)
 	if err != nil {
 		return err
@@ -69,6 +83,10 @@ func (r *region) open(anyOwner bool) error {
 		return err
 	}
 	r.backend, r.host = first.header.eventBackend, first.host
+	if r.sealed && r.backend != backendFutex {
+		return &failure{ErrBackendUnsupported, fmt.Sprintf(
+			"the event_backend of %q is %d; a sealed region has only %d", r.name, r.backend, backendFutex), nil}
+	}
 	r.memory, err = r.object.mapShared(r.layout.regionSize)
 	return err
 }

@@ -59,7 +59,7 @@ func TestASemaphoreThatIsMissing(t *testing.T) {
 	bounded(t)
 	h := newHost(t, 1, 64)
 	h.header.eventBackend = backendSemaphore
-	expectRefusal(t, h.name, ErrSystem, semaphoreName(h.name, 0, callerSide))
+	expectRefusal(t, h.name, ErrNoHost, semaphoreName(h.name, 0, callerSide))
 	if semaphoreName("N", 12, responderSide) != "/simpleipc.N.12.r" {
 		t.Error(semaphoreName("N", 12, responderSide))
 	}

@@ -1,38 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guest: slots claimed in somebody's region, and the workers that answer there.
+// The guest: a handle that serves one host, or host after host.
 #include <stdlib.h>
+#include <string.h>
 
+#include "internal/attachment.h"
 #include "internal/errors.h"
-#include "internal/responder.h"
+#include "internal/lock.h"
+#include "internal/wait.h"
 
 #define DEFAULT_ATTACH_TIMEOUT_NS UINT64_C(10000000000)
-
-// One claimed slot and the thread that serves it.
-struct worker {
-    struct sipc_responder responder;
-    sipc_guest *guest;
-    struct sipc_os_thread thread;
-    bool started; // has a thread
-    bool serving; // holds its claim
-};
+// Between two attempts to attach: short for a host that comes soon, cheap for one that comes late.
+#define FIRST_PAUSE_NS UINT64_C(1000000)
+#define LONGEST_PAUSE_NS UINT64_C(16000000)
 
 struct sipc_guest {
-    struct sipc_region region;
-    uint64_t incarnation;
-    struct worker *workers;
-    uint32_t worker_count;
+    char name[SIPC_MAX_NAME + 1];
+    char sealed_folder[SIPC_SOCKET_PATH_SIZE]; // what the options point to, if to anything
+    sipc_guest_options options;
     sipc_handler handler;
     void *context;
-    sipc_word running;  // workers whose thread has not ended; waited on
-    sipc_word stopping; // 1: workers leave
+    uint32_t forks;     // of the process that made it
+    sipc_word stopping; // 1: for good; waited on while there is no host
     sipc_word started;  // 1: worker threads were started
-    sipc_word host_died;
-    uint32_t forks;              // of the process that made it
-    struct sipc_os_watch *watch; // of the host's process
+    sipc_word slots;    // of the last attachment
+    sipc_word waits;    // threads in sipc_guest_wait(); waited on
+    sipc_word turn;     // lock: one of those waits for the host's end and for the next host
+    sipc_word lock;     // guards what follows
+    struct sipc_attachment *now; // NULL between two hosts; changed by who has the turn as well
 };
-
-// The guest whose handler runs on this thread.
-static _Thread_local const sipc_guest *handling;
 
 // A handle that is there and is this process's.
 static sipc_status check_guest(const sipc_guest *guest) {
@@ -49,101 +44,16 @@ static sipc_status check_serving(const sipc_guest *guest, sipc_handler handler) 
     return status;
 }
 
+static sipc_status check_outside(const sipc_guest *guest) {
+    if (!sipc_attachment_handles(guest)) return SIPC_OK;
+    return sipc_fail(SIPC_BUSY, "called from a handler of the guest, which would wait for itself");
+}
+
+static bool is_stopping(const sipc_guest *guest) {
+    return sipc_load_acquire(&guest->stopping) != 0;
+}
+
 // ---- Attaching ---------------------------------------------------------------------------------
-
-static sipc_status claim_slot(sipc_guest *guest, uint32_t index, const sipc_wait_policy *policy) {
-    bool won;
-    sipc_status status = sipc_os_claim(&guest->region.object, SIPC_CLAIM_FIRST_SLOT + index, &won);
-    if (status || !won) return status;
-    struct worker *worker = &guest->workers[guest->worker_count++];
-    worker->guest = guest;
-    worker->serving = true;
-    sipc_responder_init(&worker->responder, &guest->region.slots[index], guest->incarnation, policy,
-                        &guest->stopping);
-    return SIPC_OK;
-}
-
-static bool has_request(const sipc_guest *guest, uint32_t index) {
-    uint32_t state = sipc_load_relaxed(&guest->region.slots[index].turn->caller_state);
-    return sipc_state_code(state) == SIPC_CODE_REQUEST;
-}
-
-// Slots in which a request waits come first. What stands there may change meanwhile, so each slot
-// is claimed in one of two passes and remembered.
-static sipc_status claim_wanted(sipc_guest *guest, uint32_t slots, uint32_t wanted,
-                                const sipc_wait_policy *policy) {
-    bool *taken = calloc(slots, sizeof *taken);
-    if (!taken) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to claim %u slots", slots);
-    sipc_status status = SIPC_OK;
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < slots && guest->worker_count < wanted && !status; i++) {
-            if (taken[i] || (pass == 0 && !has_request(guest, i))) continue;
-            taken[i] = true;
-            status = claim_slot(guest, i, policy);
-        }
-    }
-    free(taken);
-    return status;
-}
-
-static sipc_status claim_slots(sipc_guest *guest, const sipc_guest_options *options) {
-    uint32_t slots = guest->region.geometry.host_slots;
-    uint32_t wanted = options->workers ? options->workers : slots;
-    if (wanted > slots)
-        return sipc_fail(SIPC_INVALID_ARGUMENT,
-                         "%u workers for the %u slots of region \"%s\"; ask for less", wanted,
-                         slots, guest->region.name);
-    guest->workers = calloc(wanted, sizeof *guest->workers);
-    if (!guest->workers) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u workers", wanted);
-    sipc_status status = claim_wanted(guest, slots, wanted, &options->wait);
-    if (status) return status;
-    if (guest->worker_count == 0)
-        return sipc_fail(SIPC_NO_SLOT,
-                         "all %u slots of region \"%s\" are served; create more slots", slots,
-                         guest->region.name);
-    return SIPC_OK;
-}
-
-static void leave_slot(struct worker *worker) {
-    if (!worker->serving) return;
-    worker->serving = false;
-    sipc_responder_leave(&worker->responder);
-    sipc_os_unclaim(&worker->guest->region.object,
-                    SIPC_CLAIM_FIRST_SLOT + worker->responder.slot->index);
-}
-
-static void look_for_host(void *context) {
-    sipc_guest *guest = context;
-    bool alive = true;
-    if (sipc_os_claimed_by_another(&guest->region.object, SIPC_CLAIM_HOST, &alive) || alive) return;
-    // A host that closes in order closes its slots before it gives its claim back. One that was
-    // killed meanwhile may have left some open: the workers there are told here.
-    uint32_t first = sipc_load_acquire(&guest->region.slots[0].turn->caller_state);
-    if (sipc_state_code(first) != SIPC_CODE_CLOSED && sipc_load_acquire(&guest->stopping) == 0)
-        sipc_exchange_barrier(&guest->host_died, 1);
-    sipc_guest_stop(guest);
-}
-
-static sipc_status watch_host(sipc_guest *guest) {
-    sipc_status status = sipc_os_watch_start(look_for_host, guest, &guest->watch);
-    if (status) return status;
-    const volatile struct sipc_host_line *line =
-        (struct sipc_host_line *)(guest->region.base + sizeof(struct sipc_exchange_header));
-    struct sipc_os_process process = {.id = line->host_pid,
-                                      .id_namespace = line->host_pid_namespace};
-    status = sipc_os_watch_claim(guest->watch, &guest->region.object, SIPC_CLAIM_HOST, &process);
-    // The host may have gone before it was watched, and its id to another process.
-    look_for_host(guest);
-    return status;
-}
-
-static void release(sipc_guest *guest) {
-    sipc_os_watch_stop(guest->watch);
-    for (uint32_t i = 0; i < guest->worker_count; i++) leave_slot(&guest->workers[i]);
-    sipc_region_close(&guest->region);
-    free(guest->workers);
-    free(guest);
-}
 
 static sipc_status check_options(const sipc_guest_options *options) {
     if (options->struct_size && options->struct_size < sizeof *options)
@@ -153,6 +63,37 @@ static sipc_status check_options(const sipc_guest_options *options) {
     return sipc_wait_policy_check(&options->wait);
 }
 
+// The folder of a socket whose path is short enough, so that it can be kept.
+static sipc_status check_folder(const char *folder, const char *name) {
+    char path[SIPC_SOCKET_PATH_SIZE];
+    if (!folder) return SIPC_OK;
+    if (!folder[0])
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the sealed folder is empty; name one, or NULL");
+    return sipc_name_socket(folder, name, path);
+}
+
+static uint64_t next_pause(uint64_t last) {
+    return last < LONGEST_PAUSE_NS ? 2 * last : last;
+}
+
+// Attaches as soon as there is a host to attach to. A stop ends it at once: it changes the word
+// that this is parked on.
+static sipc_status await_host(sipc_guest *guest, uint64_t deadline,
+                              struct sipc_attachment **attachment) {
+    for (uint64_t pause = FIRST_PAUSE_NS;; pause = next_pause(pause)) {
+        sipc_status status =
+            sipc_attachment_make(guest->name, &guest->options, deadline, guest, attachment);
+        uint64_t now = sipc_os_now();
+        if (status != SIPC_NO_HOST || now >= deadline || is_stopping(guest)) return status;
+        sipc_os_park(&guest->stopping, 0, deadline - now < pause ? deadline : now + pause);
+    }
+}
+
+static void adopt(sipc_guest *guest, struct sipc_attachment *attachment) {
+    guest->now = attachment;
+    sipc_store_release(&guest->slots, sipc_attachment_slots(attachment));
+}
+
 sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
                               sipc_guest **guest) {
     if (!guest)
@@ -160,163 +101,159 @@ sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
     *guest = NULL;
     sipc_guest_options options = given ? *given : (sipc_guest_options){0};
     sipc_status status = check_options(&options);
+    if (!status) status = sipc_name_check(name);
+    if (!status) status = check_folder(options.sealed_folder, name);
     if (status) return status;
     struct sipc_deadline deadline = sipc_deadline_after(
         options.attach_timeout_ns ? options.attach_timeout_ns : DEFAULT_ATTACH_TIMEOUT_NS);
     sipc_guest *made = calloc(1, sizeof *made);
     if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a guest");
+    memcpy(made->name, name, strlen(name) + 1);
+    made->options = options;
+    if (options.sealed_folder) {
+        memcpy(made->sealed_folder, options.sealed_folder, strlen(options.sealed_folder) + 1);
+        made->options.sealed_folder = made->sealed_folder;
+    }
     made->forks = sipc_os_forks();
-    status = sipc_region_attach(&made->region, name, options.any_owner != 0,
-                                sipc_deadline_at(&deadline));
+    struct sipc_attachment *attachment;
+    status = await_host(made, sipc_deadline_at(&deadline), &attachment);
     if (status) {
         free(made);
         return status;
     }
-    status = sipc_os_random(&made->incarnation);
-    if (!status) status = claim_slots(made, &options);
-    if (!status) status = watch_host(made);
-    if (status) {
-        release(made);
-        return status;
-    }
+    adopt(made, attachment);
     *guest = made;
     return SIPC_OK;
 }
 
 uint32_t sipc_guest_slots(const sipc_guest *guest) {
-    return guest->worker_count;
+    return sipc_load_acquire(&guest->slots);
 }
 
 // ---- Serving -----------------------------------------------------------------------------------
 
-static enum sipc_served serve(struct worker *worker) {
-    const sipc_guest *outer = handling;
-    handling = worker->guest;
-    enum sipc_served served =
-        sipc_responder_serve(&worker->responder, worker->guest->handler, worker->guest->context);
-    handling = outer;
-    return served;
-}
-
-static void run_worker(void *context) {
-    struct worker *worker = context;
-    sipc_guest *guest = worker->guest;
-    handling = guest; // every handler on this thread is this guest's
-    while (sipc_load_acquire(&guest->stopping) == 0) {
-        // Not a look at the word before this: straight after an answer it would pull the line back.
-        if (sipc_responder_wait(&worker->responder) != SIPC_WAIT_READY) break;
-        enum sipc_served served =
-            sipc_responder_serve(&worker->responder, guest->handler, guest->context);
-        if (SIPC_UNLIKELY(served == SIPC_SERVED_SHUTDOWN)) sipc_guest_stop(guest);
-        if (SIPC_UNLIKELY(served == SIPC_SERVED_CLOSED)) break;
-    }
-    leave_slot(worker);
-    // Release: what the worker did happened before the wait for it returns.
-    if (sipc_subtract_barrier(&guest->running, 1) == 1) sipc_os_unpark(&guest->running, UINT32_MAX);
-}
-
-static sipc_status start_worker(struct worker *worker) {
-    sipc_add_barrier(&worker->guest->running, 1);
-    sipc_status status = sipc_os_thread_start(&worker->thread, run_worker, worker);
-    worker->started = status == SIPC_OK;
-    if (status) sipc_subtract_barrier(&worker->guest->running, 1);
-    return status;
+static sipc_status check_startable(const sipc_guest *guest) {
+    if (is_stopping(guest)) return sipc_fail(SIPC_CLOSED, "the guest was stopped; attach again");
+    if (sipc_load_acquire(&guest->started) != 0)
+        return sipc_fail(SIPC_BUSY, "the guest's workers were started already");
+    return SIPC_OK;
 }
 
 sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *context) {
     sipc_status status = check_serving(guest, handler);
     if (status) return status;
-    if (sipc_load_acquire(&guest->stopping) != 0)
-        return sipc_fail(SIPC_CLOSED, "the guest was stopped; attach again");
-    if (sipc_exchange_barrier(&guest->started, 1) != 0)
-        return sipc_fail(SIPC_BUSY, "the guest's workers were started already");
+    sipc_lock(&guest->lock);
+    status = check_startable(guest);
+    if (status) {
+        sipc_unlock(&guest->lock);
+        return status;
+    }
+    sipc_store_release(&guest->started, 1);
     guest->handler = handler;
     guest->context = context;
-    for (uint32_t i = 0; i < guest->worker_count && !status; i++)
-        status = start_worker(&guest->workers[i]);
-    if (status) sipc_guest_stop(guest);
+    status = sipc_attachment_start(guest->now, handler, context);
+    sipc_unlock(&guest->lock);
+    if (!status) return SIPC_OK;
+    // After a failure nothing uses the handler any more, though some workers had begun.
+    sipc_guest_stop(guest);
+    sipc_attachment_wait(guest->now);
     return status;
-}
-
-// Why a guest whose workers have ended, ended. A host that closed in order has closed its slots
-// first.
-static sipc_status ended(const sipc_guest *guest) {
-    if (sipc_load_acquire(guest->region.lost) != 0)
-        return sipc_fail(SIPC_REGION_LOST, "somebody cut the object of region \"%s\" short; detach",
-                         guest->region.name);
-    if (sipc_load_acquire(&guest->host_died) == 0) return SIPC_OK;
-    return sipc_fail(SIPC_PEER_DIED, "the host of region \"%s\" is gone; detach and attach again",
-                     guest->region.name);
-}
-
-static sipc_status wait_for_workers(sipc_guest *guest) {
-    if (handling == guest)
-        return sipc_fail(SIPC_BUSY,
-                         "called from a handler of the guest, which would wait for itself");
-    for (uint32_t running; (running = sipc_load_acquire(&guest->running)) != 0;)
-        sipc_os_park(&guest->running, running, SIPC_NEVER);
-    return ended(guest);
-}
-
-sipc_status sipc_guest_wait(sipc_guest *guest) {
-    sipc_status status = check_guest(guest);
-    if (status) return status;
-    if (sipc_load_acquire(&guest->started) == 0)
-        return sipc_fail(SIPC_INVALID_ARGUMENT,
-                         "the guest was not started; call sipc_guest_start() first");
-    return wait_for_workers(guest);
 }
 
 sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *context,
                             uint32_t *served) {
+    uint32_t answered = 0;
     if (served) *served = 0;
     sipc_status status = check_serving(guest, handler);
     if (status) return status;
     if (sipc_load_acquire(&guest->started) != 0)
         return sipc_fail(SIPC_BUSY, "the guest's workers serve its slots");
-    guest->handler = handler;
-    guest->context = context;
-    uint32_t open = 0;
-    uint32_t answered = 0;
-    for (uint32_t i = 0; i < guest->worker_count; i++) {
-        struct worker *worker = &guest->workers[i];
-        if (!worker->serving || sipc_load_acquire(&guest->stopping) != 0) continue;
-        enum sipc_served result = serve(worker);
-        if (result == SIPC_SERVED_REQUEST || result == SIPC_SERVED_SHUTDOWN) answered++;
-        if (result == SIPC_SERVED_SHUTDOWN) sipc_guest_stop(guest);
-        if (result == SIPC_SERVED_CLOSED)
-            leave_slot(worker);
-        else
-            open++;
-    }
+    status = sipc_attachment_poll(guest->now, handler, context, &answered);
     if (served) *served = answered;
-    if (sipc_load_acquire(&guest->host_died) != 0 || sipc_load_acquire(guest->region.lost) != 0)
-        return ended(guest);
-    if (open == 0 || sipc_load_acquire(&guest->stopping) != 0)
-        return sipc_fail(SIPC_CLOSED, "the host closed the region or the guest was stopped");
-    return SIPC_OK;
+    return status;
+}
+
+// ---- Host after host ---------------------------------------------------------------------------
+
+// Lets go of all that is left of a host.
+static void leave_host(sipc_guest *guest) {
+    sipc_lock(&guest->lock);
+    struct sipc_attachment *old = guest->now;
+    guest->now = NULL;
+    sipc_unlock(&guest->lock);
+    sipc_attachment_release(old);
+}
+
+static sipc_status serve_next_host(sipc_guest *guest) {
+    struct sipc_attachment *attachment;
+    sipc_status status = await_host(guest, SIPC_NEVER, &attachment);
+    if (status) return status;
+    sipc_lock(&guest->lock);
+    adopt(guest, attachment);
+    // Stopping sets the word, then takes the lock: either it is seen here, or it finds what was
+    // adopted.
+    status = is_stopping(guest) ? sipc_fail(SIPC_CLOSED, "the guest was stopped")
+                                : sipc_attachment_start(attachment, guest->handler, guest->context);
+    if (status) guest->now = NULL;
+    sipc_unlock(&guest->lock);
+    if (status) sipc_attachment_release(attachment);
+    return status;
+}
+
+// By who has the turn: nobody else changes what is served now.
+static sipc_status wait_for_the_end(sipc_guest *guest) {
+    for (;;) {
+        if (guest->now) {
+            sipc_attachment_wait(guest->now);
+            if (!guest->options.reconnect || is_stopping(guest) ||
+                !sipc_attachment_host_is_gone(guest->now))
+                return sipc_attachment_problem(guest->now);
+            leave_host(guest);
+        }
+        sipc_status status = serve_next_host(guest);
+        if (is_stopping(guest)) return SIPC_OK;
+        if (status) return status;
+    }
+}
+
+sipc_status sipc_guest_wait(sipc_guest *guest) {
+    sipc_status status = check_guest(guest);
+    if (!status) status = check_outside(guest);
+    if (status) return status;
+    sipc_lock(&guest->lock); // not while the workers are being started
+    bool started = sipc_load_acquire(&guest->started) != 0;
+    sipc_unlock(&guest->lock);
+    if (!started)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the guest was not started; call sipc_guest_start() first");
+    sipc_add_barrier(&guest->waits, 1);
+    sipc_lock(&guest->turn);
+    status = wait_for_the_end(guest);
+    sipc_unlock(&guest->turn);
+    if (sipc_subtract_barrier(&guest->waits, 1) == 1) sipc_os_unpark(&guest->waits, UINT32_MAX);
+    return status;
 }
 
 // ---- The end -----------------------------------------------------------------------------------
 
 void sipc_guest_stop(sipc_guest *guest) {
     if (check_guest(guest)) return;
-    // Barrier: a worker that goes to sleep after this sees it; one that sleeps is roused.
     sipc_exchange_barrier(&guest->stopping, 1);
-    for (uint32_t i = 0; i < guest->worker_count; i++)
-        sipc_wait_rouse(&guest->workers[i].responder.waiter);
+    sipc_os_unpark(&guest->stopping, UINT32_MAX);
+    sipc_lock(&guest->lock);
+    if (guest->now) sipc_attachment_stop(guest->now);
+    sipc_unlock(&guest->lock);
 }
 
 sipc_status sipc_guest_detach(sipc_guest *guest) {
     if (!guest) return SIPC_OK;
     sipc_status status = check_guest(guest);
+    if (!status) status = check_outside(guest);
     if (status) return status;
-    if (handling == guest)
-        return sipc_fail(SIPC_BUSY,
-                         "called from a handler of the guest, which would wait for itself");
     sipc_guest_stop(guest);
-    for (uint32_t i = 0; i < guest->worker_count; i++)
-        if (guest->workers[i].started) sipc_os_thread_join(guest->workers[i].thread);
-    release(guest);
+    for (uint32_t waits; (waits = sipc_load_acquire(&guest->waits)) != 0;)
+        sipc_os_park(&guest->waits, waits, SIPC_NEVER);
+    sipc_attachment_release(guest->now);
+    free(guest);
     return SIPC_OK;
 }

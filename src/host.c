@@ -30,6 +30,23 @@ static sipc_status check_host(const sipc_host *host) {
 
 // ---- Life --------------------------------------------------------------------------------------
 
+static sipc_status check_sealing(const sipc_host_options *options) {
+    if (options->sealed_folder && !options->sealed_folder[0])
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the sealed folder is empty; name one, or NULL");
+    if (options->sealed_folder && options->mode)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "a sealed region has no mode, but 0%o was asked for; name the users that "
+                         "may attach in guest_users",
+                         options->mode);
+    if (!options->sealed_folder && options->guest_user_count)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "guest_users need a sealed_folder; a named region has a mode");
+    if (!options->guest_users && options->guest_user_count)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "guest_users is NULL but its count is %u",
+                         options->guest_user_count);
+    return SIPC_OK;
+}
+
 static sipc_status check_options(uint32_t data_size, sipc_host_options *options) {
     if (options->struct_size && options->struct_size < sizeof *options)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
@@ -39,6 +56,8 @@ static sipc_status check_options(uint32_t data_size, sipc_host_options *options)
         return sipc_fail(SIPC_INVALID_ARGUMENT, "the mode 0%o has bits beyond 0777", options->mode);
     if (!options->request_capacity) options->request_capacity = data_size / 2;
     if (!options->response_capacity) options->response_capacity = data_size / 2;
+    sipc_status status = check_sealing(options);
+    if (status) return status;
     if (!options->mode) options->mode = DEFAULT_MODE;
     if (!options->timeout_ns) options->timeout_ns = DEFAULT_TIMEOUT_NS;
     return sipc_wait_policy_check(&options->wait);
@@ -86,7 +105,11 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
     made->forks = sipc_os_forks();
     made->timeout_ns = options.timeout_ns;
     made->resend = options.resend != 0;
-    status = sipc_region_create(&made->region, name, options.mode, options.backend, &geometry);
+    const struct sipc_os_sealing sealing = {.folder = options.sealed_folder,
+                                            .users = options.guest_users,
+                                            .user_count = options.guest_user_count};
+    status =
+        sipc_region_create(&made->region, name, options.mode, options.backend, &sealing, &geometry);
     if (status) {
         free(made);
         return status;
@@ -97,6 +120,7 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
         release(made);
         return status;
     }
+    if (made->region.offer) sipc_os_watch_offer(made->pool.watch, made->region.offer);
     *host = made;
     return SIPC_OK;
 }
@@ -113,8 +137,7 @@ static void close_session(struct sipc_session *session) {
 void sipc_host_shutdown(sipc_host *host) {
     if (check_host(host)) return;
     uint32_t expected = 0;
-    if (!atomic_compare_exchange_strong_explicit(&host->shut_down, &expected, 1,
-                                                 memory_order_seq_cst, memory_order_seq_cst)) {
+    if (!sipc_compare_exchange(&host->shut_down, &expected, 1)) {
         // Another thread does it: return when it is done.
         while (sipc_load_acquire(&host->shut_down) == 1)
             sipc_os_park(&host->shut_down, 1, SIPC_NEVER);
@@ -235,10 +258,8 @@ SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_
         if (status) return status;
     }
     if (SIPC_LIKELY(sipc_session_enter_call(session))) {
-        do
-            status =
-                sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
-        while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->host->resend);
+        status =
+            sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
     } else {
         status = closed();
     }
@@ -253,8 +274,10 @@ sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32
     if (status) return status;
     struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
     struct sipc_answer answer = {.data = NULL};
-    status = exchange(session, message_id, session->caller.slot->request, request_size, &deadline,
-                      &answer);
+    do
+        status = exchange(session, message_id, session->caller.slot->request, request_size,
+                          &deadline, &answer);
+    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->host->resend);
     session->response_message_id = answer.message_id;
     if (response) *response = answer.data;
     if (response_size) *response_size = answer.size;
@@ -299,20 +322,29 @@ static sipc_status take_response(const struct sipc_answer *answer, sipc_status s
     return status;
 }
 
+SIPC_ALWAYS_INLINE sipc_status call_once(sipc_host *host, uint32_t slot, sipc_call *call,
+                                         struct sipc_deadline *deadline) {
+    sipc_session *session;
+    sipc_status status = acquire(host, slot, deadline, &session);
+    if (status) return status;
+    struct sipc_answer answer = {.data = NULL};
+    status =
+        exchange(session, call->message_id, call->request, call->request_size, deadline, &answer);
+    if (answer.data) status = take_response(&answer, status, call);
+    sipc_pool_release(&host->pool, session);
+    return status;
+}
+
 static sipc_status call_through(sipc_host *host, uint32_t slot, sipc_call *call) {
     sipc_status status = check_call(host, call);
     if (status) return status;
     call->response_size = 0;
     call->response_message_id = 0;
     struct sipc_deadline deadline = deadline_of(host, call->timeout_ns);
-    sipc_session *session;
-    status = acquire(host, slot, &deadline, &session);
-    if (status) return status;
-    struct sipc_answer answer = {.data = NULL};
-    status =
-        exchange(session, call->message_id, call->request, call->request_size, &deadline, &answer);
-    if (answer.data) status = take_response(&answer, status, call);
-    sipc_pool_release(&host->pool, session);
+    // Where its guest died before it began, the request goes to another that serves, or waits for
+    // one.
+    do status = call_once(host, slot, call, &deadline);
+    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && (host->resend || call->resend));
     return status;
 }
 

@@ -31,3 +31,13 @@ sipc_status sipc_name_check(const char *name) {
 void sipc_name_object(const char *name, char object[SIPC_OBJECT_NAME_SIZE]) {
     snprintf(object, SIPC_OBJECT_NAME_SIZE, "/simpleipc.%s", name);
 }
+
+sipc_status sipc_name_socket(const char *folder, const char *name,
+                             char path[SIPC_SOCKET_PATH_SIZE]) {
+    int length = snprintf(path, SIPC_SOCKET_PATH_SIZE, "%s/simpleipc.%s", folder, name);
+    if (length >= 0 && length < (int)SIPC_SOCKET_PATH_SIZE) return SIPC_OK;
+    return sipc_fail(SIPC_BAD_NAME,
+                     "the socket of the name \"%.32s\" has a path of %d bytes, %zu of them the "
+                     "folder's; at most %u will do: shorten the name or the folder",
+                     name, length, strlen(folder), SIPC_MAX_SOCKET_PATH);
+}

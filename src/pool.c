@@ -29,9 +29,7 @@ static bool unpark(struct sipc_pool *pool) {
 static bool interrupt_watcher(struct sipc_session *session) {
     uint32_t bits = sipc_load_relaxed(&session->interrupt);
     while ((bits & (SIPC_WATCHING | SIPC_INTERRUPT_RELEASED)) == SIPC_WATCHING)
-        if (atomic_compare_exchange_weak_explicit(&session->interrupt, &bits,
-                                                  bits | SIPC_INTERRUPT_RELEASED,
-                                                  memory_order_seq_cst, memory_order_relaxed))
+        if (sipc_compare_exchange(&session->interrupt, &bits, bits | SIPC_INTERRUPT_RELEASED))
             return true;
     return false;
 }

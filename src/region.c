@@ -7,8 +7,6 @@
 
 #include "internal/errors.h"
 
-#define ATTACH_RETRY_NS UINT64_C(1000000)
-
 static struct sipc_exchange_header *header_of(const struct sipc_region *region) {
     return (struct sipc_exchange_header *)region->base;
 }
@@ -102,7 +100,11 @@ static sipc_status remove_stale(const char *name, const char *object_name) {
     // Holding the claim: only we may take this object's name away.
     if (!status && sipc_os_object_is_named(&stale)) {
         remove_stale_events(name, &stale);
-        sipc_os_object_remove_name(object_name);
+        if (!sipc_os_object_remove_name(object_name))
+            status = sipc_fail(SIPC_FORBIDDEN,
+                               "the name \"%s\" is taken by a stale object of another user, who "
+                               "alone may remove it; choose another name",
+                               name);
     }
     sipc_os_object_close(&stale);
     return status;
@@ -132,42 +134,73 @@ static sipc_status claim_name(const char *name, const char *object_name, uint32_
     }
 }
 
-static sipc_status build(struct sipc_region *region, uint32_t mode) {
-    const struct sipc_geometry *geometry = &region->geometry;
-    sipc_status status = sipc_os_object_allocate(&region->object, geometry->region_size);
+static sipc_status allocate_and_map(struct sipc_region *region) {
+    uint64_t size = region->geometry.region_size;
+    sipc_status status = region->sealed ? sipc_os_object_allocate_sealed(&region->object, size)
+                                        : sipc_os_object_allocate(&region->object, size);
     if (status) return status;
     void *base;
-    status = sipc_os_object_map(&region->object, geometry->region_size, &base, &region->lost);
-    if (status) return status;
-    region->base = base;
+    status = sipc_os_object_map(&region->object, size, &base, &region->lost);
+    if (!status) region->base = base;
+    return status;
+}
 
+// All but the version.
+static sipc_status write_first_lines(const struct sipc_region *region) {
+    const struct sipc_geometry *geometry = &region->geometry;
     struct sipc_exchange_header *header = header_of(region);
-    header->magic = SIPC_MAGIC;
-    header->event_backend = region->backend->id;
-    header->host_slots = geometry->host_slots;
-    header->guest_slots = geometry->guest_slots;
-    header->request_capacity = geometry->request_capacity;
-    header->response_capacity = geometry->response_capacity;
-    header->region_size = geometry->region_size;
-    header->slots_offset = SIPC_SLOTS_OFFSET;
-    header->slot_size = geometry->slot_size;
-    header->tail_offset = geometry->tail_offset;
+    sipc_store_plain(header->magic, SIPC_MAGIC);
+    sipc_store_plain(header->event_backend, region->backend->id);
+    sipc_store_plain(header->host_slots, geometry->host_slots);
+    sipc_store_plain(header->guest_slots, geometry->guest_slots);
+    sipc_store_plain(header->request_capacity, geometry->request_capacity);
+    sipc_store_plain(header->response_capacity, geometry->response_capacity);
+    sipc_store_plain(header->region_size, geometry->region_size);
+    sipc_store_plain(header->slots_offset, SIPC_SLOTS_OFFSET);
+    sipc_store_plain(header->slot_size, geometry->slot_size);
+    sipc_store_plain(header->tail_offset, geometry->tail_offset);
     struct sipc_host_line *line = (struct sipc_host_line *)(header + 1);
     struct sipc_os_process process = sipc_os_this_process();
-    line->host_pid = process.id;
-    line->host_pid_namespace = process.id_namespace;
-    status = sipc_os_random(&line->incarnation);
+    sipc_store_plain(line->host_pid, process.id);
+    sipc_store_plain(line->host_pid_namespace, process.id_namespace);
+    return sipc_os_random(&line->incarnation);
+}
+
+static sipc_status build(struct sipc_region *region, uint32_t mode) {
+    sipc_status status = allocate_and_map(region);
+    if (!status) status = write_first_lines(region);
     // After the header: whoever finds this region stale can tell which events belong to it.
     if (!status) status = make_slots(region, true, mode);
     if (status) return status;
     // Release: who reads the version sees all of the above.
-    sipc_store_release(&header->version, SIPC_PROTOCOL_VERSION);
+    sipc_store_release(&header_of(region)->version, SIPC_PROTOCOL_VERSION);
     return SIPC_OK;
 }
 
+// The object, empty, and the right to be the host of that name.
+static sipc_status take_name(struct sipc_region *region, uint32_t mode,
+                             const struct sipc_os_sealing *sealing) {
+    if (!region->sealed) {
+        char object_name[SIPC_OBJECT_NAME_SIZE];
+        sipc_name_object(region->name, object_name);
+        return claim_name(region->name, object_name, mode, &region->object);
+    }
+    sipc_status status = sipc_os_offer_make(region->name, sealing, &region->object, &region->offer);
+    if (status) return status;
+    bool won;
+    status = sipc_os_claim(&region->object, SIPC_CLAIM_HOST, &won);
+    if (status) {
+        sipc_os_offer_withdraw(region->offer);
+        sipc_os_offer_close(region->offer);
+        sipc_os_object_close(&region->object);
+    }
+    return status;
+}
+
 sipc_status sipc_region_create(struct sipc_region *region, const char *name, uint32_t mode,
-                               uint32_t backend, const struct sipc_geometry *geometry) {
-    *region = (struct sipc_region){.geometry = *geometry};
+                               uint32_t backend, const struct sipc_os_sealing *sealing,
+                               const struct sipc_geometry *geometry) {
+    *region = (struct sipc_region){.geometry = *geometry, .sealed = sealing->folder != NULL};
     sipc_status status = sipc_name_check(name);
     if (status) return status;
     memcpy(region->name, name, strlen(name) + 1);
@@ -175,9 +208,12 @@ sipc_status sipc_region_create(struct sipc_region *region, const char *name, uin
     if (!region->backend)
         return sipc_fail(SIPC_BACKEND_UNSUPPORTED,
                          "this system has no event backend %u; use SIPC_BACKEND_DEFAULT", backend);
-    char object_name[SIPC_OBJECT_NAME_SIZE];
-    sipc_name_object(name, object_name);
-    status = claim_name(name, object_name, mode, &region->object);
+    if (region->sealed && region->backend->id != SIPC_BACKEND_FUTEX)
+        return sipc_fail(SIPC_BACKEND_UNSUPPORTED,
+                         "a sealed region has nothing with a name, so it cannot use event backend "
+                         "%u; use SIPC_BACKEND_DEFAULT",
+                         backend);
+    status = take_name(region, mode, sealing);
     if (status) return status;
     status = build(region, mode);
     if (status) {
@@ -217,10 +253,12 @@ static sipc_status check_header(struct sipc_region *region,
             region->name, version >> 16, version & 0xFFFF, SIPC_PROTOCOL_MAJOR,
             SIPC_PROTOCOL_MINOR);
     region->backend = header->event_backend ? sipc_os_backend(header->event_backend) : NULL;
+    if (region->sealed && header->event_backend != SIPC_BACKEND_FUTEX) region->backend = NULL;
     if (!region->backend)
         return sipc_fail(SIPC_BACKEND_UNSUPPORTED,
-                         "the region \"%s\" uses event backend %u, which this system does not have",
-                         region->name, header->event_backend);
+                         "the region \"%s\" uses event backend %u, which %s does not have",
+                         region->name, header->event_backend,
+                         region->sealed ? "a sealed region" : "this system");
     return sipc_geometry_check(header, object_size, &region->geometry);
 }
 
@@ -236,11 +274,9 @@ static sipc_status read_header(struct sipc_region *region, struct sipc_exchange_
 }
 
 // One try, on an open object.
-static sipc_status attach_object(struct sipc_region *region, bool any_owner) {
-    sipc_status status = check_owner(region, any_owner);
-    if (status) return status;
+static sipc_status attach_object(struct sipc_region *region) {
     bool alive;
-    status = sipc_os_claimed_by_another(&region->object, SIPC_CLAIM_HOST, &alive);
+    sipc_status status = sipc_os_claimed_by_another(&region->object, SIPC_CLAIM_HOST, &alive);
     if (status) return status;
     if (!alive) return no_host(region->name, "its region is stale");
     uint64_t object_size;
@@ -260,34 +296,39 @@ static sipc_status attach_object(struct sipc_region *region, bool any_owner) {
     return make_slots(region, false, 0);
 }
 
-static sipc_status attach_once(struct sipc_region *region, const char *object_name,
-                               bool any_owner) {
+static sipc_status open_named(struct sipc_region *region, bool any_owner) {
+    char object_name[SIPC_OBJECT_NAME_SIZE];
+    sipc_name_object(region->name, object_name);
     sipc_status status = sipc_os_object_open(object_name, &region->object);
     if (status == SIPC_NO_HOST) return no_host(region->name, "there is no such region");
     if (status) return status;
-    status = attach_object(region, any_owner);
-    if (status) sipc_region_close(region);
+    status = check_owner(region, any_owner);
+    if (status) sipc_os_object_close(&region->object);
     return status;
 }
 
-sipc_status sipc_region_attach(struct sipc_region *region, const char *name, bool any_owner,
-                               uint64_t deadline) {
+sipc_status sipc_region_attach(struct sipc_region *region, const char *name,
+                               const char *sealed_folder, bool any_owner, uint64_t deadline) {
+    *region = (struct sipc_region){.sealed = sealed_folder != NULL};
     sipc_status status = sipc_name_check(name);
     if (status) return status;
-    char object_name[SIPC_OBJECT_NAME_SIZE];
-    sipc_name_object(name, object_name);
-    for (;;) {
-        *region = (struct sipc_region){.base = NULL};
-        memcpy(region->name, name, strlen(name) + 1);
-        status = attach_once(region, object_name, any_owner);
-        if (status != SIPC_NO_HOST || sipc_os_now() >= deadline) return status;
-        sipc_os_sleep(ATTACH_RETRY_NS);
-    }
+    memcpy(region->name, name, strlen(name) + 1);
+    status = region->sealed
+                 ? sipc_os_offer_fetch(name, sealed_folder, any_owner, deadline, &region->object)
+                 : open_named(region, any_owner);
+    if (status) return status;
+    status = attach_object(region);
+    if (status) sipc_region_close(region);
+    return status;
 }
 
 // ---- The end -----------------------------------------------------------------------------------
 
 void sipc_region_remove(struct sipc_region *region) {
+    if (region->offer) {
+        sipc_os_offer_withdraw(region->offer);
+        return;
+    }
     char object_name[SIPC_OBJECT_NAME_SIZE];
     sipc_name_object(region->name, object_name);
     // The events first: as long as the name stands, no other host makes events of these names.
@@ -304,6 +345,7 @@ void sipc_region_close(struct sipc_region *region) {
         free(region->slots);
     }
     if (region->base) sipc_os_unmap(region->base, region->geometry.region_size);
+    if (region->offer) sipc_os_offer_close(region->offer);
     sipc_os_object_close(&region->object);
     *region = (struct sipc_region){.base = NULL};
 }

@@ -31,11 +31,11 @@ static uint32_t attended_response(uint32_t generation) {
 SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation,
                                const struct response_fields *fields) {
     struct sipc_responder_line *line = slot->responder;
-    line->transport_id = fields->transport_id;
-    line->size = fields->size;
-    line->message_id = fields->message_id;
-    line->status = fields->status;
-    line->flags = 0;
+    sipc_store_plain(line->transport_id, fields->transport_id);
+    sipc_store_plain(line->size, fields->size);
+    sipc_store_plain(line->message_id, fields->message_id);
+    sipc_store_plain(line->status, fields->status);
+    sipc_store_plain(line->flags, 0);
     // Of a region that was cut short meanwhile nothing is published: what we wrote is gone.
     if (!sipc_slot_is_lost(slot)) publish_state(slot, attended_response(generation));
 }
@@ -47,15 +47,24 @@ SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t gener
     struct sipc_turn_line *line = slot->turn;
     sipc_copy_small(line->tiny_payload, slot->response, fields->size);
     // The complement: where nothing was written, the request's own id still stands.
-    line->transport_id = ~fields->transport_id;
-    line->size = fields->size;
-    line->message_id = fields->message_id;
-    line->status = fields->status;
-    line->flags = 0;
+    sipc_store_plain(line->transport_id, ~fields->transport_id);
+    sipc_store_plain(line->size, fields->size);
+    sipc_store_plain(line->message_id, fields->message_id);
+    sipc_store_plain(line->status, fields->status);
+    sipc_store_plain(line->flags, 0);
     if (sipc_slot_is_lost(slot)) return;
     sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
     // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
     if (SIPC_UNLIKELY(caller_waits(slot))) publish_state(slot, attended_response(generation));
+}
+
+SIPC_ALWAYS_INLINE void answer_where_it_fits(const struct sipc_slot *slot, bool tiny,
+                                             uint32_t generation,
+                                             const struct response_fields *fields) {
+    if (tiny && fields->size <= SIPC_TINY_CAPACITY)
+        answer_tiny(slot, generation, fields);
+    else
+        answer(slot, generation, fields);
 }
 
 static bool stands_tiny(const struct sipc_slot *slot, uint32_t generation) {
@@ -105,9 +114,9 @@ void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slo
                          uint64_t incarnation, const sipc_wait_policy *policy,
                          const sipc_word *interrupt) {
     struct sipc_os_process process = sipc_os_this_process();
-    slot->owner->owner_pid = process.id;
-    slot->owner->owner_pid_namespace = process.id_namespace;
-    slot->owner->owner_incarnation = incarnation;
+    sipc_store_plain(slot->owner->owner_pid, process.id);
+    sipc_store_plain(slot->owner->owner_pid_namespace, process.id_namespace);
+    sipc_store_plain(slot->owner->owner_incarnation, incarnation);
     sipc_store_relaxed(&slot->responder->waiting, 0);
     *responder = (struct sipc_responder){.slot = slot, .seen = succeed(slot)};
     sipc_waiter_init(&responder->waiter, policy, &slot->turn->caller_state,
@@ -216,10 +225,7 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     } else {
         handle(slot, &request, handler, context, &fields);
     }
-    if (tiny && fields.size <= SIPC_TINY_CAPACITY)
-        answer_tiny(slot, generation, &fields);
-    else
-        answer(slot, generation, &fields);
+    answer_where_it_fits(slot, tiny, generation, &fields);
     return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
 }
 
@@ -239,6 +245,25 @@ enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_han
     default:
         return SIPC_SERVED_NOTHING;
     }
+}
+
+SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
+    static const char text[] = "the handler did not return";
+    const uint32_t size = sizeof text - 1;
+    const struct sipc_slot *slot = responder->slot;
+    sipc_waiter_left(&responder->waiter);
+    uint32_t state = responder->seen;
+    uint32_t generation = sipc_state_generation(state);
+    if (sipc_state_code(state) != SIPC_CODE_REQUEST || stands(slot, generation)) return;
+    const volatile struct sipc_turn_line *line = slot->turn;
+    struct response_fields fields = {.transport_id = request_id(slot),
+                                     .message_id = line->message_id,
+                                     .status = SIPC_ANSWER_HANDLER_FAILED};
+    if (size <= slot->response_capacity) {
+        for (uint32_t i = 0; i < size; i++) sipc_store_plain(slot->response[i], (uint8_t)text[i]);
+        fields.size = size;
+    }
+    answer_where_it_fits(slot, (state & SIPC_FLAG_TINY) != 0, generation, &fields);
 }
 
 static bool changed(const void *role) {

@@ -15,7 +15,7 @@
  *   functions fail with SIPC_INVALID_ARGUMENT or do nothing.
  * - Strings are UTF-8 and end with a NUL byte.
  * - Each host and each guest has one thread of the library's own, which sleeps until a peer's
- * process ends. The first region of a process installs a handler of SIGBUS, which minds accesses to
+ * process ends, or a guest asks for a sealed region. The first region of a process installs a handler of SIGBUS, which minds accesses to
  * regions only (a peer may cut their memory short) and leaves all others to the handler before it.
  */
 #ifndef SIMPLEIPC_SIMPLEIPC_H
@@ -167,10 +167,19 @@ typedef struct sipc_host_options {
     uint32_t mode;         /**< Permission bits of the region; 0: 0600. The umask has no part in
                                 it, but takes bits away from those of named semaphores. */
     sipc_wait_policy wait; /**< How callers wait. */
-    uint32_t
-        resend; /**< 1: a request that was not started when its guest died is sent again, to the
-                     next guest of its slot, until its deadline; 0: it fails with SIPC_PEER_DIED. */
-    uint64_t timeout_ns; /**< Default timeout of a call; 0: 10 s. */
+    uint32_t resend; /**< 1: a request that was not started when its guest died is sent again until
+                          its deadline: through any slot that another guest serves or will serve, or
+                          through the slot that was asked for; 0: it fails with SIPC_PEER_DIED. */
+    uint64_t timeout_ns;       /**< Default timeout of a call; 0: 10 s. */
+    const char *sealed_folder; /**< Not NULL: the region has no name in shared memory and nobody can
+                                  cut it short. Guests get it at the socket "FOLDER/simpleipc.NAME",
+                                  a path of at most 107 bytes, if they are of this process's user or
+                                  of guest_users. The folder exists, belongs to this user or to
+                                  root, and nobody else may write in it unless it is sticky. mode
+                                  must be 0, the backend futex. Linux. Not kept. */
+    const uint32_t *guest_users; /**< Ids of other users whose guests may attach to a sealed region;
+                                      they need to be able to enter the folder. Not kept. */
+    uint32_t guest_user_count;   /**< How many stand at guest_users. */
 } sipc_host_options;
 
 /** Options of a guest. Zero all of it, then set what differs: 0 is each field's default. */
@@ -179,7 +188,13 @@ typedef struct sipc_guest_options {
     uint32_t workers; /**< Slots to serve, one worker each; 0: every slot that is not served yet. */
     uint32_t any_owner;         /**< 1: accept a region that belongs to another user. */
     sipc_wait_policy wait;      /**< How workers wait. */
+    uint32_t reconnect;         /**< 1: sipc_guest_wait() attaches to the next host of the name when
+                                     the host has gone, in order or not, and serves on with the same
+                                     handler. It waits for that host until sipc_guest_stop(). A
+                                     shutdown message still ends the guest. */
     uint64_t attach_timeout_ns; /**< How long to wait for the host; 0: 10 s. */
+    const char *sealed_folder;  /**< Not NULL: attach to a sealed region, whose host was given this
+                                     folder; any_owner then means the host's user. Not kept. */
 } sipc_guest_options;
 
 /** A host: a region and the right to call through its slots. */
@@ -205,9 +220,7 @@ typedef struct sipc_call {
     uint32_t response_capacity; /**< Bytes at response. */
     uint32_t
         response_size; /**< Out: bytes of the response; with SIPC_BUFFER_TOO_SMALL those needed. */
-    uint32_t resend;   /**< 1: a request that was not started when its guest died is sent again, to
-                          the   next guest that serves the slot, until its deadline; 0: it fails with
-                          SIPC_PEER_DIED. */
+    uint32_t resend;   /**< 1: as in sipc_host_options, for this call; 0: as those options say. */
     uint64_t timeout_ns;          /**< From now; SIPC_DEFAULT_TIMEOUT or SIPC_FOREVER. */
     sipc_reserve reserve;         /**< Not NULL: asked for room instead of using response. */
     void *reserve_context;        /**< Handed to it. */
@@ -226,8 +239,10 @@ typedef struct sipc_call {
  * @param host receives the handle; the caller owns it and ends it with sipc_host_close(). NULL on
  * failure.
  * @return SIPC_OK; SIPC_INVALID_ARGUMENT, SIPC_BAD_NAME, SIPC_EXISTS, SIPC_NO_SPACE,
- *         SIPC_BACKEND_UNSUPPORTED, SIPC_OUT_OF_MEMORY, SIPC_SYSTEM.
- * Threads: any. Spec 2 and 9.
+ *         SIPC_BACKEND_UNSUPPORTED, SIPC_FORBIDDEN (another user's object has the name, or the
+ *         sealed folder is not safe), SIPC_NOT_A_REGION (what stands at the name is something else),
+ *         SIPC_BUSY (the sealed folder stays locked), SIPC_OUT_OF_MEMORY, SIPC_SYSTEM.
+ * Threads: any. Spec 2, 9 and 12.
  */
 SIPC_API sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_size,
                                       const sipc_host_options *options, sipc_host **host);
@@ -350,6 +365,12 @@ typedef struct sipc_response {
 
 /**
  * Answers one request.
+ *
+ * A handler may end its thread, as by pthread_exit(): that is SIPC_HANDLER_FAILED at the caller,
+ * and another thread carries on. A C++ exception must not leave a handler that runs in a worker:
+ * nothing there catches it, so that std::terminate() ends the process; DirectGuest.h makes an
+ * answer of it. One that leaves a handler of sipc_guest_poll() reaches who called that, and is
+ * SIPC_HANDLER_FAILED at the caller. To leave a handler by longjmp() is undefined.
  * @param context as given to sipc_guest_start() or sipc_guest_poll().
  * @param request the request. A hostile host may change its payload meanwhile: copy what is decided
  * on twice.
@@ -378,21 +399,29 @@ SIPC_API sipc_status sipc_guest_attach(const char *name, const sipc_guest_option
 /**
  * Starts one worker thread for each claimed slot.
  * @param guest a guest. @param handler answers requests. @param context is handed to it.
- * @return SIPC_OK; SIPC_BUSY if it was started already; SIPC_CLOSED if it was stopped; SIPC_SYSTEM.
+ * @return SIPC_OK; SIPC_BUSY if it was started already; SIPC_CLOSED if it was stopped; SIPC_SYSTEM
+ *         or SIPC_OUT_OF_MEMORY if a worker could not be started: then the guest is stopped, and
+ *         the handler no longer used.
  */
 SIPC_API sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *context);
 
 /**
  * Waits until every worker has ended: by sipc_guest_stop(), by a SHUTDOWN message or with the host.
+ *
+ * With the option reconnect it does not return at the host's end: it lets go of that region,
+ * attaches to the next host of the name and waits on. It does so until sipc_guest_stop(), which
+ * also ends its search for a host at once; it then also returns what sipc_guest_attach() returns.
  * @param guest a guest that was started. Not to be called from a handler.
- * @return SIPC_OK; SIPC_PEER_DIED if the host's process is gone; SIPC_BUSY from inside a handler;
- *         SIPC_INVALID_ARGUMENT if it was never started.
+ * @return SIPC_OK; SIPC_PEER_DIED if the host's process is gone; SIPC_REGION_LOST if somebody cut
+ *         the region short; SIPC_SYSTEM if a handler ended its thread and the system gave no other;
+ *         SIPC_BUSY from inside a handler; SIPC_INVALID_ARGUMENT if it was never started.
+ * Threads: any number at a time, also beside sipc_guest_detach() if they entered before it.
  */
 SIPC_API sipc_status sipc_guest_wait(sipc_guest *guest);
 
 /**
  * Answers what stands ready in the claimed slots, once, without waiting: for an application's own
- * loop.
+ * loop. It does not reconnect.
  * @param guest a guest that was not started. @param handler answers requests. @param context is
  * handed to it.
  * @param served receives the number of requests answered; may be NULL.
@@ -409,12 +438,14 @@ SIPC_API sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, vo
  */
 SIPC_API void sipc_guest_stop(sipc_guest *guest);
 
-/** @param guest a guest. @return the number of slots that it claimed. */
+/** @param guest a guest. @return the number of slots that it claimed; with the option reconnect, of
+ * its last host. Threads: any. */
 SIPC_API uint32_t sipc_guest_slots(const sipc_guest *guest);
 
 /**
- * Stops, waits for the workers, gives the slots back and frees the handle.
- * @param guest a guest; NULL does nothing.
+ * Stops, waits for the workers and for those in sipc_guest_wait(), gives the slots back and frees
+ * the handle.
+ * @param guest a guest; NULL does nothing. No thread may begin to use it from here on.
  * @return SIPC_OK; SIPC_BUSY from inside one of its handlers, and then nothing was done.
  */
 SIPC_API sipc_status sipc_guest_detach(sipc_guest *guest);

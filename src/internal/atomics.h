@@ -67,6 +67,15 @@ static inline void sipc_clear_bits(sipc_word *word, uint32_t bits) {
     sipc_barrier_after_update();
 }
 
+// Sequentially consistent; does not fail without cause.
+static inline bool sipc_compare_exchange(sipc_word *word, uint32_t *expected, uint32_t value) {
+    return atomic_compare_exchange_strong_explicit(word, expected, value, memory_order_seq_cst,
+                                                   memory_order_seq_cst);
+}
+
+// A store to shared memory that is not atomic: an atomic one after it hands it over.
+#define sipc_store_plain(place, value) ((place) = (value))
+
 // Tells the core that this is a polling loop.
 static inline void sipc_pause(void) {
 #if defined(__x86_64__) || defined(_M_X64)

@@ -102,11 +102,11 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tin
     caller->requests++;
     caller->transport_id = (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
                            (caller->requests & UINT64_C(0xFFFFFFFFFFFF));
-    line->transport_id = caller->transport_id;
-    line->size = size;
-    line->message_id = message_id;
-    line->status = 0;
-    line->flags = 0;
+    sipc_store_plain(line->transport_id, caller->transport_id);
+    sipc_store_plain(line->size, size);
+    sipc_store_plain(line->message_id, message_id);
+    sipc_store_plain(line->status, 0);
+    sipc_store_plain(line->flags, 0);
     if (SIPC_UNLIKELY(sipc_slot_is_lost(slot))) return false;
     // Release: the request is complete before its state. Barrier: then look whether the responder
     // sleeps.

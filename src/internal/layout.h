@@ -21,6 +21,8 @@
 #define SIPC_MAX_SLOTS 65535u
 #define SIPC_MAX_CAPACITY 2147483584u
 #define SIPC_MAX_NAME 128u
+#define SIPC_MAX_SOCKET_PATH 107u
+#define SIPC_OVERFLOW_USER 65534u
 
 #define SIPC_CLAIM_HOST 0u
 #define SIPC_CLAIM_FIRST_SLOT 1u
@@ -94,6 +96,18 @@ struct sipc_annex_line {
 struct sipc_slot_tail {
     struct sipc_owner_line owner;
     struct sipc_annex_line annex;
+};
+
+// The message that hands a sealed region to a guest (spec 12).
+struct sipc_handover {
+    uint64_t magic;
+    uint32_t answer;
+    uint32_t reserved;
+};
+
+enum sipc_handover_answer {
+    SIPC_HANDOVER_GIVEN = 0,
+    SIPC_HANDOVER_REFUSED = 1,
 };
 
 #define SIPC_GENERATION_SHIFT 3u
@@ -181,6 +195,8 @@ SIPC_AT(sipc_slot_tail, owner.owner_incarnation, 8);
 SIPC_AT(sipc_slot_tail, owner.owner_pid_namespace, 16);
 SIPC_AT(sipc_slot_tail, annex.deadline, 64);
 SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
+SIPC_AT(sipc_handover, magic, 0);
+SIPC_AT(sipc_handover, answer, 8);
 #undef SIPC_AT
 
 static_assert(sizeof(sipc_word) == 4, "a state word has 32 bits");
@@ -188,5 +204,6 @@ static_assert(sizeof(struct sipc_exchange_header) == SIPC_LINE_SIZE, "exchange h
 static_assert(sizeof(struct sipc_host_line) == SIPC_LINE_SIZE, "host line");
 static_assert(sizeof(struct sipc_slot_header) == SIPC_SLOT_HEADER_SIZE, "slot header");
 static_assert(sizeof(struct sipc_slot_tail) == SIPC_SLOT_TAIL_SIZE, "owner line and annex line");
+static_assert(sizeof(struct sipc_handover) == 16, "handover");
 
 #endif

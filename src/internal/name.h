@@ -13,4 +13,9 @@ sipc_status sipc_name_check(const char *name);
 // The name of the shared memory object: "/simpleipc.NAME". The name was checked.
 void sipc_name_object(const char *name, char object[SIPC_OBJECT_NAME_SIZE]);
 
+// The path of a sealed region's socket in its folder (spec 12). SIPC_BAD_NAME if it is too long.
+#define SIPC_SOCKET_PATH_SIZE (SIPC_MAX_SOCKET_PATH + 1)
+sipc_status sipc_name_socket(const char *folder, const char *name,
+                             char path[SIPC_SOCKET_PATH_SIZE]);
+
 #endif

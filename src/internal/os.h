@@ -36,7 +36,8 @@ sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object)
 void sipc_os_object_close(struct sipc_os_object *object);
 // Whether the name that it was made with still leads to this object.
 bool sipc_os_object_is_named(const struct sipc_os_object *object);
-void sipc_os_object_remove_name(const char *name);
+// False: the system does not let this user. A name that is gone already is removed.
+bool sipc_os_object_remove_name(const char *name);
 // Allocates memory, zeroed, so that none can be missing later. SIPC_NO_SPACE.
 sipc_status sipc_os_object_allocate(struct sipc_os_object *object, uint64_t size);
 sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size);
@@ -48,6 +49,33 @@ sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, s
 sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base,
                                const sipc_word **lost);
 void sipc_os_unmap(void *base, uint64_t size);
+
+// Sealed regions (spec 12): the object has no name; its host offers it at a socket in a folder.
+struct sipc_os_offer;
+
+// Where, and to whom beside the host's own user.
+struct sipc_os_sealing {
+    const char *folder; // NULL: the region is a named one
+    const uint32_t *users;
+    uint32_t user_count;
+};
+
+// Takes the name in the folder and makes the object, without memory yet. Guests wait until
+// sipc_os_watch_offer(). SIPC_EXISTS if a host has the name; SIPC_FORBIDDEN if others could take
+// it.
+sipc_status sipc_os_offer_make(const char *name, const struct sipc_os_sealing *sealing,
+                               struct sipc_os_object *object, struct sipc_os_offer **offer);
+// As sipc_os_object_allocate(); from here on nobody changes the object's size.
+sipc_status sipc_os_object_allocate_sealed(struct sipc_os_object *object, uint64_t size);
+// Gives the name back; no guest gets the object any more. Twice does no harm.
+void sipc_os_offer_withdraw(struct sipc_os_offer *offer);
+// After the end of the watch that it was given to.
+void sipc_os_offer_close(struct sipc_os_offer *offer);
+// As a guest: one try to get the object from a host that is this user, or any. SIPC_NO_HOST if
+// there is none yet, or it does not answer; that is waited for briefly, and hardly past the
+// deadline.
+sipc_status sipc_os_offer_fetch(const char *name, const char *folder, bool any_owner,
+                                uint64_t deadline, struct sipc_os_object *object);
 
 // Claims (spec 9): exclusive, kept by the kernel, gone with the process however it ends.
 // Also exclusive between two objects opened in one process.
@@ -82,6 +110,8 @@ sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
 // or gone by now: look at the claim after this. Watching what is watched already does nothing.
 sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_os_object *object,
                                 uint32_t claim, const struct sipc_os_process *process);
+// Hands an offer's object to those who connect, until it is withdrawn or the watch stops.
+void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offer);
 // No notice comes after this returns. NULL does nothing. Not to be called by notice.
 void sipc_os_watch_stop(struct sipc_os_watch *watch);
 
@@ -120,8 +150,15 @@ struct sipc_os_thread {
     uintptr_t handle;
 };
 
-sipc_status sipc_os_thread_start(struct sipc_os_thread *thread, void (*run)(void *), void *context);
+// Starts a thread that calls run, then ended. It calls ended also if run does not return because
+// something that it calls ends the thread; a thread that ended starts then joins this one.
+sipc_status sipc_os_thread_start(void (*run)(void *), void (*ended)(void *), void *context);
+struct sipc_os_thread sipc_os_this_thread(void);
 void sipc_os_thread_join(struct sipc_os_thread thread);
+
+// A variable whose function is called with its address when its scope is left: also by a C++
+// exception, and where the system unwinds a thread that ends, by that.
+#define SIPC_FINALLY(function) __attribute__((cleanup(function)))
 
 // Sleeps while the private word has this value. Returns false when the deadline passed.
 bool sipc_os_park(sipc_word *word, uint32_t value, uint64_t deadline);

@@ -39,6 +39,8 @@ struct sipc_region {
     char name[SIPC_MAX_NAME + 1];
     struct sipc_os_object object;
     struct sipc_geometry geometry;
+    struct sipc_os_offer *offer; // the host's, of a sealed region; else NULL
+    bool sealed;
     const struct sipc_os_backend *backend;
     uint8_t *base;
     const sipc_word *lost;
@@ -70,12 +72,17 @@ static inline uint32_t sipc_geometry_slots(const struct sipc_geometry *geometry)
     return geometry->host_slots + geometry->guest_slots;
 }
 
-// As the host. The region is visible to guests when this returns. Spec 9, creation.
+// As the host. The region is visible to guests when this returns. Spec 9, creation. If sealing
+// names a folder, it is sealed and has no mode, and guests wait until its offer is watched (spec
+// 12).
 sipc_status sipc_region_create(struct sipc_region *region, const char *name, uint32_t mode,
-                               uint32_t backend, const struct sipc_geometry *geometry);
-// As a guest, waiting for a living host until the deadline. Spec 8.
-sipc_status sipc_region_attach(struct sipc_region *region, const char *name, bool any_owner,
-                               uint64_t deadline);
+                               uint32_t backend, const struct sipc_os_sealing *sealing,
+                               const struct sipc_geometry *geometry);
+// As a guest, in one attempt: SIPC_NO_HOST if there is nothing to attach to now, but might be soon.
+// Spec 8. sealed_folder: NULL, or where a sealed region's socket is; only such a one waits, hardly
+// past the deadline.
+sipc_status sipc_region_attach(struct sipc_region *region, const char *name,
+                               const char *sealed_folder, bool any_owner, uint64_t deadline);
 // Removes the name and the events' names: nobody finds the region any more. The host's part.
 void sipc_region_remove(struct sipc_region *region);
 void sipc_region_close(struct sipc_region *region);

@@ -30,6 +30,10 @@ void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slo
 enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,
                                       void *context);
 
+// A handler has left sipc_responder_serve() without returning, by the end of its thread or by an
+// exception: answers its request as failed.
+void sipc_responder_abandon(struct sipc_responder *responder);
+
 // Waits until the caller's word changes.
 enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder);
 

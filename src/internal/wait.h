@@ -81,6 +81,12 @@ static inline void sipc_spin_paid(struct sipc_waiter *waiter) {
     if (waiter->spin < waiter->spin_max) waiter->spin += waiter->spin / 8 + 1;
 }
 
+// The waiter's thread is gone, perhaps out of its sleep.
+static inline void sipc_waiter_left(struct sipc_waiter *waiter) {
+    sipc_store_relaxed(waiter->waiting, 0);
+    sipc_store_release(&waiter->asleep, 0);
+}
+
 // Rouses a waiter of this process whose interrupt was set before (sequentially consistent). Repeats
 // the wake as long as the waiter is asleep and its interrupt meant for it, since it may be about to
 // sleep on a word that we must not write.

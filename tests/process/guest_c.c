@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest of the process tests in C.
 //
-//   guest_c NAME [--workers N] [--attach-ms N] [--again] [--poll]
+//   guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--poll]
 //
 // It prints "attached SLOTS", "ready", then "ended" when its workers have ended, and why if not in
 // order; or "failed STATUS TEXT". With --again it attaches anew whenever a host ended, until there
-// is none within the attach timeout. With --poll it serves from a loop of its own instead of
-// workers. Any line on its standard input, or the end of that, ends it.
+// is none within the attach timeout; with --reconnect the library does so. With --poll it serves
+// from a loop of its own instead of workers. Any line on its standard input, or the end of that,
+// ends it. From the environment: SEALED_FOLDER, where a sealed region is offered; ANY_OWNER, whose
+// presence lets the host be anybody; GUEST_USER, the user to become first.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -113,6 +115,8 @@ static sipc_status handle(void *context, const sipc_request *request, sipc_respo
     case MESSAGE_FAIL:
         put(response, FAILURE_TEXT, sizeof FAILURE_TEXT - 1);
         return SIPC_INVALID_ARGUMENT;
+    case MESSAGE_GOEXIT:
+        pthread_exit(NULL);
     case MESSAGE_OVERSIZE:
         response->size = response->capacity + 1;
         return SIPC_OK;
@@ -194,9 +198,13 @@ static sipc_status live_once(const struct options *options) {
 static bool read_options(int count, char **words, struct options *options) {
     if (count < 2) return false;
     options->name = words[1];
+    options->guest.sealed_folder = getenv("SEALED_FOLDER");
+    options->guest.any_owner = getenv("ANY_OWNER") != NULL;
     for (int i = 2; i < count; i++) {
         if (strcmp(words[i], "--again") == 0)
             options->again = true;
+        else if (strcmp(words[i], "--reconnect") == 0)
+            options->guest.reconnect = 1;
         else if (strcmp(words[i], "--poll") == 0)
             options->poll = true;
         else if (strcmp(words[i], "--workers") == 0 && i + 1 < count)
@@ -212,9 +220,13 @@ static bool read_options(int count, char **words, struct options *options) {
 int main(int count, char **words) {
     struct options options = {0};
     if (!read_options(count, words, &options)) {
-        fprintf(stderr, "usage: guest_c NAME [--workers N] [--attach-ms N] [--again] [--poll]\n");
+        fprintf(stderr, "usage: guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] "
+                        "[--poll]\n");
         return 2;
     }
+    const char *user = getenv("GUEST_USER");
+    uid_t id = user ? (uid_t)atoi(user) : getuid();
+    if (user && (setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0)) return 2;
     resources_settle();
     pthread_t listener;
     if (pthread_create(&listener, NULL, listen_for_stop, NULL) != 0) return 2;

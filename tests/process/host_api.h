@@ -5,6 +5,7 @@
 #define PROCESS_HOST_API_H
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <simpleipc/simpleipc.h>
 
@@ -25,6 +26,18 @@ struct reply {
     uint32_t capacity;
     uint32_t size;
 };
+
+// As the environment says: SEALED_FOLDER, where the region is offered, and SEALED_USER, the one
+// other user who may attach.
+static inline void seal_as_told(sipc_host_options *options) {
+    static uint32_t user;
+    const char *told = getenv("SEALED_USER");
+    options->sealed_folder = getenv("SEALED_FOLDER");
+    if (!told) return;
+    user = (uint32_t)strtoul(told, NULL, 10);
+    options->guest_users = &user;
+    options->guest_user_count = 1;
+}
 
 sipc_status api_open(const char *name, uint32_t slots, uint32_t data_size, sipc_backend backend);
 // Payload bytes of a request, and of a response.

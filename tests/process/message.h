@@ -22,7 +22,7 @@ extern "C" {
 enum message {
     MESSAGE_FAIL = 129,     // the handler reports an error with the text FAILURE_TEXT
     MESSAGE_PANIC = 130,    // Go: the handler panics
-    MESSAGE_GOEXIT = 131,   // Go: the handler ends its goroutine
+    MESSAGE_GOEXIT = 131,   // the handler ends its goroutine or thread
     MESSAGE_OVERSIZE = 132, // the handler returns one byte more than it has room for
     MESSAGE_UNKNOWN = 133,  // the handler does not know this message
     MESSAGE_ANNOUNCE = 134, // stamped; the guest prints "handling" before its sleep

@@ -98,7 +98,12 @@ static void handler_error(struct run *run) {
 static void handler_panic(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
     failing(run, 130, "SIPC_HANDLER_FAILED", "refused by the handler");
-    failing(run, 131, "SIPC_HANDLER_FAILED", "Goexit");
+    end_pair(run);
+}
+
+static void handler_without_return(struct run *run) {
+    start_pair(run, SLOTS, DATA_SIZE);
+    failing(run, 131, "SIPC_HANDLER_FAILED", run->pairing->go ? "Goexit" : "did not return");
     end_pair(run);
 }
 
@@ -118,8 +123,10 @@ int main(void) {
         {"a shutdown ends the guest", shutdown_message, 15, EVERY_PAIRING},
         {"a handler's error reaches the caller, the next call works", handler_error, 15,
          EVERY_PAIRING},
-        {"a handler's panic and Goexit reach the caller, the next call works", handler_panic, 15,
+        {"a handler's panic reaches the caller, the next call works", handler_panic, 15,
          WITH_GO_GUESTS},
+        {"a handler that ends its thread reaches the caller, the next call works",
+         handler_without_return, 15, EVERY_PAIRING},
         {"an answer too large reaches the caller as such, the next call works", oversize, 15,
          EVERY_PAIRING},
     };

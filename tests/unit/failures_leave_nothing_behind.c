@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdarg.h>
@@ -11,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "left_behind.h"
@@ -33,7 +37,8 @@ enum kind {
     CHANCE,
     BELL,
     THREAD,
-    SEMAPHORE
+    SEMAPHORE,
+    HANDING // of a sealed region, from its host to its guest
 };
 
 static struct {
@@ -71,6 +76,20 @@ int __real_eventfd(unsigned count, int flags);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *context);
 sem_t *__real_sem_open(const char *name, int flags, mode_t mode, unsigned value);
+int __real_open(const char *path, int flags, mode_t mode);
+int __real_chmod(const char *path, mode_t mode);
+int __real_lstat(const char *path, struct stat *status);
+int __real_fstatfs(int file, struct statfs *status);
+int __real_memfd_create(const char *name, unsigned flags);
+int __real_flock(int file, int operation);
+int __real_socket(int family, int type, int protocol);
+int __real_bind(int file, const struct sockaddr *address, socklen_t size);
+int __real_listen(int file, int queue);
+int __real_connect(int file, const struct sockaddr *address, socklen_t size);
+int __real_getsockopt(int file, int level, int name, void *value, socklen_t *size);
+int __real_ppoll(struct pollfd *files, nfds_t count, const struct timespec *until,
+                 const sigset_t *mask);
+ssize_t __real_recvmsg(int file, struct msghdr *message, int flags);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -86,6 +105,20 @@ int __wrap_eventfd(unsigned count, int flags);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *context);
 sem_t *__wrap_sem_open(const char *name, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_chmod(const char *path, mode_t mode);
+int __wrap_lstat(const char *path, struct stat *status);
+int __wrap_fstatfs(int file, struct statfs *status);
+int __wrap_memfd_create(const char *name, unsigned flags);
+int __wrap_flock(int file, int operation);
+int __wrap_socket(int family, int type, int protocol);
+int __wrap_bind(int file, const struct sockaddr *address, socklen_t size);
+int __wrap_listen(int file, int queue);
+int __wrap_connect(int file, const struct sockaddr *address, socklen_t size);
+int __wrap_getsockopt(int file, int level, int name, void *value, socklen_t *size);
+int __wrap_ppoll(struct pollfd *files, nfds_t count, const struct timespec *until,
+                 const sigset_t *mask);
+ssize_t __wrap_recvmsg(int file, struct msghdr *message, int flags);
 
 void *__wrap_malloc(size_t size) {
     return refuses(MEMORY) ? NULL : __real_malloc(size);
@@ -117,6 +150,7 @@ int __wrap_fcntl(int file, int command, ...) {
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
     // Giving a lock back cannot fail.
+    if (command == F_ADD_SEALS && refuses(HANDING)) return -1;
     bool locks = (command == F_OFD_SETLK && ((struct flock *)argument)->l_type != F_UNLCK) ||
                  command == F_OFD_GETLK;
     return locks && refuses(LOCKING) ? -1 : __real_fcntl(file, command, argument);
@@ -153,10 +187,71 @@ sem_t *__wrap_sem_open(const char *name, int flags, ...) {
     return refuses(SEMAPHORE) ? SEM_FAILED : __real_sem_open(name, flags, mode, value);
 }
 
+int __wrap_open(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = (flags & O_CREAT) ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    return refuses(OPENING) ? -1 : __real_open(path, flags, mode);
+}
+
+int __wrap_chmod(const char *path, mode_t mode) {
+    return refuses(MODE) ? -1 : __real_chmod(path, mode);
+}
+
+int __wrap_lstat(const char *path, struct stat *status) {
+    return refuses(LOOKING) ? -1 : __real_lstat(path, status);
+}
+
+int __wrap_fstatfs(int file, struct statfs *status) {
+    return refuses(LOOKING) ? -1 : __real_fstatfs(file, status);
+}
+
+int __wrap_memfd_create(const char *name, unsigned flags) {
+    return refuses(HANDING) ? -1 : __real_memfd_create(name, flags);
+}
+
+int __wrap_flock(int file, int operation) {
+    return refuses(HANDING) ? -1 : __real_flock(file, operation);
+}
+
+int __wrap_socket(int family, int type, int protocol) {
+    return refuses(HANDING) ? -1 : __real_socket(family, type, protocol);
+}
+
+int __wrap_bind(int file, const struct sockaddr *address, socklen_t size) {
+    return refuses(HANDING) ? -1 : __real_bind(file, address, size);
+}
+
+int __wrap_listen(int file, int queue) {
+    return refuses(HANDING) ? -1 : __real_listen(file, queue);
+}
+
+int __wrap_connect(int file, const struct sockaddr *address, socklen_t size) {
+    return refuses(HANDING) ? -1 : __real_connect(file, address, size);
+}
+
+int __wrap_getsockopt(int file, int level, int name, void *value, socklen_t *size) {
+    return refuses(HANDING) ? -1 : __real_getsockopt(file, level, name, value, size);
+}
+
+int __wrap_ppoll(struct pollfd *files, nfds_t count, const struct timespec *until,
+                 const sigset_t *mask) {
+    return refuses(HANDING) ? -1 : __real_ppoll(files, count, until, mask);
+}
+
+ssize_t __wrap_recvmsg(int file, struct msghdr *message, int flags) {
+    return refuses(HANDING) ? -1 : __real_recvmsg(file, message, flags);
+}
+
 // ---- A life ------------------------------------------------------------------------------------
 
+// Not NULL: the region is a sealed one.
+static const char *folder;
+
 static sipc_status live_as_guest(const char *name, sipc_host *host) {
-    const sipc_guest_options options = {.attach_timeout_ns = 1};
+    const sipc_guest_options options = {.attach_timeout_ns = folder ? 0 : 1,
+                                        .sealed_folder = folder};
     sipc_guest *guest;
     sipc_status status = sipc_guest_attach(name, &options, &guest);
     if (status) return status;
@@ -171,7 +266,8 @@ static sipc_status live_as_guest(const char *name, sipc_host *host) {
 
 static sipc_status live(void) {
     const char *name = fresh_name();
-    const sipc_host_options options = {.backend = chosen_backend, .wait = sleeper};
+    const sipc_host_options options = {
+        .backend = chosen_backend, .wait = sleeper, .sealed_folder = folder};
     sipc_host *host;
     sipc_status status = sipc_host_create(name, 2, 256, &options, &host);
     if (status) {
@@ -209,6 +305,8 @@ static unsigned refuse_each(enum kind kind, int error, sipc_status expected) {
                      sipc_status_name(status), sipc_error_text());
         if (!refused) assert_int_equal(status, SIPC_OK);
         seen |= status == expected;
+        if (folder) assert_int_equal(rmdir(folder), 0);
+        if (folder) assert_int_equal(mkdir(folder, 0700), 0);
         if (nothing_is_left_behind(&state))
             fail_msg("call %u of kind %d refused: %s left something behind", calls, (int)kind,
                      sipc_status_name(status));
@@ -229,7 +327,8 @@ static void refusals_are_told_and_leave_nothing(void **state) {
     const struct refusal *refusal = *state;
     unsigned refused = refuse_each(refusal->kind, refusal->error, refusal->expected);
     // Each kind is called at least once in a life, so each was refused.
-    bool needed = refusal->kind != SEMAPHORE || chosen_backend == SIPC_BACKEND_SEMAPHORE;
+    bool needed = refusal->kind == SEMAPHORE ? chosen_backend == SIPC_BACKEND_SEMAPHORE
+                                             : refusal->kind != HANDING || folder;
     assert_int_equal(refused > 0, needed);
 }
 
@@ -241,8 +340,16 @@ static void refusals_are_told_and_leave_nothing(void **state) {
         }                                                                                          \
     }
 
+static void make_folder(void) {
+    static char made[] = "/tmp/simpleipc-test-XXXXXX";
+    folder = mkdtemp(made);
+    assert_non_null(folder);
+}
+
 int main(int count, char **arguments) {
-    chosen_backend = backend_of_arguments(count, arguments);
+    bool sealed = count > 1 && strcmp(arguments[1], "sealed") == 0;
+    if (!sealed) chosen_backend = backend_of_arguments(count, arguments);
+    if (sealed) make_folder();
     is_tests_thread = true;
     const struct CMUnitTest tests[] = {
         REFUSAL(MEMORY, ENOMEM, SIPC_OUT_OF_MEMORY),
@@ -262,11 +369,14 @@ int main(int count, char **arguments) {
         REFUSAL(CHANCE, EIO, SIPC_SYSTEM),
         REFUSAL(BELL, EMFILE, SIPC_SYSTEM),
         REFUSAL(THREAD, EAGAIN, SIPC_SYSTEM),
+        REFUSAL(HANDING, EMFILE, SIPC_SYSTEM),
         // These are only interrupted, and repeated.
         REFUSAL(ROOM, EINTR, SIPC_OK),
         REFUSAL(LOCKING, EINTR, SIPC_OK),
         REFUSAL(READING, EINTR, SIPC_OK),
         REFUSAL(CHANCE, EINTR, SIPC_OK),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (sealed) rmdir(folder);
+    return failed;
 }

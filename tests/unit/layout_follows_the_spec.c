@@ -98,6 +98,13 @@ static const struct constant ours[] = {
     {"claim_host", SIPC_CLAIM_HOST},
     {"claim_first_slot", SIPC_CLAIM_FIRST_SLOT},
     {"transport_id_slot_shift", SIPC_TRANSPORT_ID_SLOT_SHIFT},
+    {"handover_size", sizeof(struct sipc_handover)},
+    {"handover_magic", offsetof(struct sipc_handover, magic)},
+    {"handover_answer", offsetof(struct sipc_handover, answer)},
+    {"handover_given", SIPC_HANDOVER_GIVEN},
+    {"handover_refused", SIPC_HANDOVER_REFUSED},
+    {"max_socket_path", SIPC_MAX_SOCKET_PATH},
+    {"overflow_user", SIPC_OVERFLOW_USER},
 };
 
 #define OUR_COUNT (sizeof ours / sizeof ours[0])

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Notices of death: one thread that polls pidfds. Where the process id means nothing here (another
 // pid namespace, no pidfd), a thread waits for a read lock on the byte that the process has
-// claimed.
+// claimed. The thread that polls also answers the guests of a sealed region, one at a time, so that
+// no crowd of them delays a notice.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +16,18 @@
 
 #include "../../internal/os.h"
 #include "../posix/failure.h"
+#include "sealed_offer.h"
+
+// How long an offer rests when the system is short of descriptors or memory.
+#define OFFER_REST_MS 10
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+
+// More than these are watched by their locks: a peer may give any process for its own, and each that
+// there is would cost a descriptor.
+#define MOST_PROCESSES 256u
 
 // A peer known by the lock that it holds.
 struct lock_wait {
@@ -46,6 +55,8 @@ struct sipc_os_watch {
     pthread_mutex_t mutex; // guards the lists and count
     struct process_wait *processes;
     struct lock_wait *locks;
+    struct sipc_os_offer *offer; // NULL: none; guarded too
+    bool offer_rests;            // the polling thread's own
     nfds_t process_count;
     uint64_t id_namespace; // ours
     int doorbell;          // eventfd: look at the list and the flags again
@@ -68,13 +79,31 @@ static void ring(const struct sipc_os_watch *watch) {
 
 // ---- The thread that polls ---------------------------------------------------------------------
 
+// -1, which poll() passes over, if there is none now.
+static int offer_to_poll(const struct sipc_os_watch *watch) {
+    return watch->offer && !watch->offer_rests ? sipc_os_offer_descriptor(watch->offer) : -1;
+}
+
+static void answer_offer(struct sipc_os_watch *watch) {
+    pthread_mutex_lock(&watch->mutex);
+    struct sipc_os_offer *offer = watch->offer;
+    pthread_mutex_unlock(&watch->mutex);
+    enum sipc_os_offered offered = sipc_os_offer_answer(offer);
+    watch->offer_rests = offered == SIPC_OFFER_RESTS;
+    if (offered != SIPC_OFFER_ENDED) return;
+    pthread_mutex_lock(&watch->mutex);
+    watch->offer = NULL;
+    pthread_mutex_unlock(&watch->mutex);
+}
+
 // Copies what to poll; the list may change while we poll.
 static struct pollfd *descriptors(struct sipc_os_watch *watch, nfds_t *count) {
     pthread_mutex_lock(&watch->mutex);
-    struct pollfd *polled = malloc((watch->process_count + 1) * sizeof *polled);
+    struct pollfd *polled = malloc((watch->process_count + 2) * sizeof *polled);
     *count = 0;
     if (polled) {
         polled[(*count)++] = (struct pollfd){.fd = watch->doorbell, .events = POLLIN};
+        polled[(*count)++] = (struct pollfd){.fd = offer_to_poll(watch), .events = POLLIN};
         for (struct process_wait *wait = watch->processes; wait; wait = wait->next)
             polled[(*count)++] = (struct pollfd){.fd = wait->pidfd, .events = POLLIN};
     }
@@ -106,11 +135,14 @@ static void look_once(struct sipc_os_watch *watch) {
         return;
     }
     bool died = false;
-    if (poll(polled, count, -1) > 0) {
+    int patience = watch->offer_rests ? OFFER_REST_MS : -1;
+    watch->offer_rests = false;
+    if (poll(polled, count, patience) > 0) {
         uint64_t rings;
         if (polled[0].revents && read(watch->doorbell, &rings, sizeof rings) > 0)
             died = sipc_exchange_acquire(&watch->lock_got, 0) != 0;
-        for (nfds_t i = 1; i < count; i++) {
+        if (polled[1].revents) answer_offer(watch);
+        for (nfds_t i = 2; i < count; i++) {
             if (!polled[i].revents) continue;
             forget(watch, polled[i].fd);
             died = true;
@@ -183,11 +215,14 @@ static void reap_ended(struct sipc_os_watch *watch) {
     }
 }
 
-static bool is_lock_watched(const struct sipc_os_watch *watch, int object,
+// By a thread for that claim, whoever holds it, or by one for another claim of the same process. So
+// there are never more threads than claims, however often a peer lies about its process.
+static bool is_lock_watched(const struct sipc_os_watch *watch, int object, uint32_t claim,
                             const struct sipc_os_process *process) {
     for (const struct lock_wait *wait = watch->locks; wait; wait = wait->next)
-        if (wait->object == object && wait->process.id == process->id &&
-            wait->process.id_namespace == process->id_namespace)
+        if (wait->object == object &&
+            (wait->claim == claim || (wait->process.id == process->id &&
+                                      wait->process.id_namespace == process->id_namespace)))
             return true;
     return false;
 }
@@ -195,7 +230,7 @@ static bool is_lock_watched(const struct sipc_os_watch *watch, int object,
 static sipc_status watch_lock(struct sipc_os_watch *watch, int object, uint32_t claim,
                               const struct sipc_os_process *process) {
     reap_ended(watch);
-    if (is_lock_watched(watch, object, process)) return SIPC_OK;
+    if (is_lock_watched(watch, object, claim, process)) return SIPC_OK;
     struct lock_wait *wait = calloc(1, sizeof *wait);
     if (!wait) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to watch a peer");
     wait->watch = watch;
@@ -224,7 +259,7 @@ static bool is_watched(const struct sipc_os_watch *watch, uint32_t id) {
 static bool watch_process(struct sipc_os_watch *watch, const struct sipc_os_process *process) {
     if (watch->id_namespace == 0 || process->id_namespace != watch->id_namespace) return false;
     if (is_watched(watch, process->id)) return true;
-    if (process->id > INT32_MAX) return false;
+    if (process->id > INT32_MAX || watch->process_count >= MOST_PROCESSES) return false;
     int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)process->id, 0);
     struct process_wait *wait = pidfd < 0 ? NULL : malloc(sizeof *wait);
     if (!wait) {
@@ -246,6 +281,13 @@ sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_o
         status = watch_lock(watch, (int)object->handle, claim, process);
     pthread_mutex_unlock(&watch->mutex);
     return status;
+}
+
+void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offer) {
+    pthread_mutex_lock(&watch->mutex);
+    watch->offer = offer;
+    pthread_mutex_unlock(&watch->mutex);
+    ring(watch);
 }
 
 void sipc_os_watch_stop(struct sipc_os_watch *watch) {

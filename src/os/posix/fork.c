@@ -46,14 +46,27 @@ static bool make_room(void) {
     return true;
 }
 
-sipc_status sipc_os_close_in_child(int fd) {
+void sipc_os_fork_lock(void) {
     pthread_once(&once, install);
     pthread_mutex_lock(&mutex);
+}
+
+void sipc_os_fork_unlock(void) {
+    pthread_mutex_unlock(&mutex);
+}
+
+sipc_status sipc_os_close_in_child_locked(int fd) {
     bool kept = registered == 0 && make_room();
     if (kept) descriptors[count++] = fd;
-    pthread_mutex_unlock(&mutex);
     return kept ? SIPC_OK
                 : sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to keep a region from a child");
+}
+
+sipc_status sipc_os_close_in_child(int fd) {
+    sipc_os_fork_lock();
+    sipc_status status = sipc_os_close_in_child_locked(fd);
+    sipc_os_fork_unlock();
+    return status;
 }
 
 void sipc_os_forget_in_child(int fd) {

@@ -9,4 +9,10 @@
 sipc_status sipc_os_close_in_child(int fd);
 void sipc_os_forget_in_child(int fd);
 
+// Between these two no child is made by fork(): for descriptions that a child must not even share
+// for a moment. Only brief work that does not wait; of the above only the one that says so.
+void sipc_os_fork_lock(void);
+void sipc_os_fork_unlock(void);
+sipc_status sipc_os_close_in_child_locked(int fd);
+
 #endif

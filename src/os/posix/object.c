@@ -77,8 +77,8 @@ bool sipc_os_object_is_named(const struct sipc_os_object *object) {
     return fstat(descriptor(object), &status) != 0 || status.st_nlink > 0;
 }
 
-void sipc_os_object_remove_name(const char *name) {
-    shm_unlink(name);
+bool sipc_os_object_remove_name(const char *name) {
+    return shm_unlink(name) == 0 || errno == ENOENT;
 }
 
 sipc_status sipc_os_object_allocate(struct sipc_os_object *object, uint64_t size) {

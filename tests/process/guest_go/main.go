@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	shm "github.com/xll-gen/shm/go"
@@ -105,6 +107,22 @@ func serve(client *shm.Client) error {
 	return client.Wait()
 }
 
+func becomeUser(id string) {
+	if id == "" {
+		return
+	}
+	user, err := strconv.Atoi(id)
+	if err == nil {
+		err = syscall.Setresgid(user, user, user)
+	}
+	if err == nil {
+		err = syscall.Setresuid(user, user, user)
+	}
+	if err != nil {
+		fail(err)
+	}
+}
+
 func main() {
 	flags := flag.NewFlagSet("guest_go", flag.ExitOnError)
 	workers := flags.Int("workers", 0, "slots to serve; 0: all")
@@ -119,6 +137,13 @@ func main() {
 	if *workers != 0 {
 		options = append(options, shm.WithWorkers(*workers))
 	}
+	if folder := os.Getenv("SEALED_FOLDER"); folder != "" {
+		options = append(options, shm.WithSealedFolder(folder))
+	}
+	if os.Getenv("ANY_OWNER") != "" {
+		options = append(options, shm.WithAnyOwner())
+	}
+	becomeUser(os.Getenv("GUEST_USER"))
 	if *reconnect {
 		options = append(options, shm.WithReconnect())
 	}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// attachErrors are all that a region may be refused with. ErrSystem: it says that it has semaphores, and they
+// are not there.
+var attachErrors = []error{
+	ErrNoHost, ErrNotARegion, ErrVersionMismatch, ErrBadGeometry, ErrBackendUnsupported, ErrNoSlot, ErrSystem,
+}
+
+// takeNumber takes the next number from a fuzzer's input, 0 at its end.
+func takeNumber(input *[]byte) uint32 {
+	var bytes [4]byte
+	*input = (*input)[copy(bytes[:], *input):]
+	return binary.LittleEndian.Uint32(bytes[:])
+}
+
+// overwrite makes the input's writes: one byte says where, one how many bytes, then they follow.
+func overwrite(memory, input []byte) {
+	for len(input) > 2 {
+		at, size := int(input[0])*4%len(memory), 1<<(input[1]%4)
+		n := copy(memory[at:], input[2:atMost(2+size, len(input))])
+		input = input[2+n:]
+	}
+}
+
+func atMost(a, b int) int {
+	if a < b {
+		return a
+	}
+	return b
+}
+
+// FuzzAttach: a region whose header and slots are the host's to write is served or refused.
+func FuzzAttach(f *testing.F) {
+	h := newHost(f, 2, 100)
+	sound := append([]byte(nil), h.memory...)
+	f.Add([]byte{})
+	for offset := byte(0); offset < 16; offset++ {
+		f.Add([]byte{offset, 2, 0xFF, 0xFF, 0xFF, 0xFF})
+		f.Add([]byte{offset, 2, 0, 0, 0, 0x80})
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		copy(h.memory, sound)
+		header := atMost(int(takeNumber(&input)%256), len(input))
+		overwrite(h.memory[:slotsOffset], input[:header])
+		overwrite(h.memory[slotsOffset:], input[header:])
+		client, err := connectTo(h.name, WithAttachTimeout(0))
+		if err == nil {
+			client.HandleMessage(echo)
+			err = client.Start()
+			client.Close()
+		}
+		for _, known := range append(attachErrors, nil) {
+			if errors.Is(err, known) {
+				return
+			}
+		}
+		t.Error(err)
+	})
+}
+
+// hostileRequest is one request, as a hostile caller writes it.
+type hostileRequest struct{ size, messageID, flags, status, tiny uint32 }
+
+// post publishes the request with a payload of whatever is there.
+func (r hostileRequest) post(c *caller, payload []byte) {
+	c.generation++
+	c.requests++
+	c.tiny = r.tiny != 0
+	line := c.slot.turn
+	copy(line.tinyPayload[:], payload)
+	copy(c.slot.request, payload)
+	line.transportID = c.id()
+	line.size, line.messageID, line.flags, line.status = r.size, r.messageID, r.flags, r.status
+	c.set(codeRequest)
+}
+
+// want is the status that the spec's section 8 says.
+func (r hostileRequest) want(capacity uint32) uint32 {
+	if r.tiny != 0 {
+		capacity = tinyCapacity
+	}
+	switch {
+	case r.size > capacity || r.flags != 0:
+		return answerBadRequest
+	case r.messageID == MessageHeartbeatResponse, r.messageID > MessageShutdown && r.messageID < MessageFirstUser:
+		return answerUnknownMessage
+	}
+	return answerOK
+}
+
+// FuzzExchange: whatever a request says of itself, it is answered as the spec says, and the handler gets no
+// more than there is room for.
+func FuzzExchange(f *testing.F) {
+	const capacity = 100
+	h := newHost(f, 1, capacity)
+	var client *Client
+	f.Cleanup(func() { client.Close() })
+	serve := func() {
+		client.Close()
+		var err error
+		if client, err = connectTo(h.name); err != nil {
+			panic(err)
+		}
+		client.HandleMessage(func(request *Request, response []byte) (int, error) {
+			if len(request.Data) > capacity || len(response) != capacity {
+				panic("a handler got more than there is room for")
+			}
+			return copy(response, request.Data), nil
+		})
+		if err = client.Start(); err != nil {
+			panic(err)
+		}
+	}
+	serve()
+	for _, size := range []uint32{0, 32, 33, capacity, capacity + 1, 1 << 31, 1<<32 - 1} {
+		for _, id := range []uint32{MessageNormal, MessageShutdown, 4, 127, MessageFirstUser} {
+			seed := make([]byte, 20)
+			binary.LittleEndian.PutUint32(seed, size)
+			binary.LittleEndian.PutUint32(seed[4:], id)
+			seed[16] = byte(size & 1)
+			f.Add(seed)
+		}
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		request := hostileRequest{
+			size: takeNumber(&input), messageID: takeNumber(&input), flags: takeNumber(&input) & 1,
+			status: takeNumber(&input), tiny: takeNumber(&input) & 1,
+		}
+		c := h.callers[0]
+		request.post(c, input)
+		for deadline := time.Now().Add(10 * time.Second); !c.answered(); {
+			if time.Now().After(deadline) {
+				t.Fatalf("%+v was not answered", request)
+			}
+			time.Sleep(time.Microsecond)
+		}
+		got := atomic.LoadUint32(&c.slot.responder.status)
+		if c.answeredTiny() {
+			got = atomic.LoadUint32(&c.slot.turn.status)
+		}
+		if want := request.want(capacity); got != want {
+			t.Errorf("%+v was answered with status %d instead of %d", request, got, want)
+		}
+		if request.messageID == MessageShutdown && got == answerOK {
+			serve()
+		}
+	})
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file DirectGuest.h
+ * @brief The guest for C++17: RAII over simpleipc.h, with no logic of its own.
+ *
+ * An exception that leaves a handler reaches the caller as SIPC_HANDLER_FAILED, with what() as its
+ * text. No function throws, but for std::bad_alloc.
+ */
+#ifndef SIMPLEIPC_DIRECTGUEST_H
+#define SIMPLEIPC_DIRECTGUEST_H
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#if defined(__GLIBCXX__)
+#include <cxxabi.h>
+/** What unwinds a thread that ends is caught by a reference to nothing, which UBSan minds. */
+#define SIPC_CATCHES_FORCED_UNWIND __attribute__((no_sanitize("null")))
+#else
+/** Elsewhere what unwinds a thread that ends is not caught by `...`. */
+#define SIPC_CATCHES_FORCED_UNWIND
+#endif
+
+#include "DirectHost.h"
+
+namespace shm {
+
+/** Options of a guest; see sipc_guest_options. */
+struct GuestOptions : sipc_guest_options {
+    GuestOptions() : sipc_guest_options{} {}
+};
+
+/** Answers one request; see sipc_handler. It may throw. */
+using Handler = std::function<sipc_status(const sipc_request &request, sipc_response &response)>;
+
+namespace detail {
+/** Makes a text the response. One that does not fit is cut between two characters and ends with
+ * "...". */
+inline void WriteText(sipc_response &response, std::string_view text) {
+    std::string_view end;
+    response.size = 0;
+    if (text.size() > response.capacity) {
+        end = "...";
+        if (response.capacity < end.size()) return;
+        std::size_t size = response.capacity - end.size();
+        while (size != 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) size--;
+        text = text.substr(0, size);
+    }
+    auto *to = static_cast<char *>(response.data);
+    std::copy(end.begin(), end.end(), std::copy(text.begin(), text.end(), to));
+    response.size = static_cast<uint32_t>(text.size() + end.size());
+}
+} // namespace detail
+
+/**
+ * A guest: the slots of a region that this process serves, with one handler.
+ *
+ * Attach(), Start(), Detach() and the destructor must not run beside another use of the same
+ * object. Wait(), Stop() and Slots() may be called by any number of threads at a time.
+ */
+class DirectGuest {
+public:
+    DirectGuest() = default;
+    DirectGuest(const DirectGuest &) = delete;
+    DirectGuest &operator=(const DirectGuest &) = delete;
+    /** Detaches. Not from a handler of this guest. */
+    ~DirectGuest() { sipc_guest_detach(guest_); }
+
+    /**
+     * Attaches to the region of this name, as soon as there is one, and claims every slot that
+     * nobody serves.
+     * @return whether it succeeded; LastError() tells why not.
+     */
+    bool Connect(const std::string &name) { return !Attach(name, GuestOptions()); }
+
+    /** The same with options. A guest that was attached before is detached if this succeeds. */
+    Error Attach(const std::string &name, const GuestOptions &options) {
+        sipc_guest *attached = nullptr;
+        // A name with a NUL byte inside would be cut off there: an empty one is refused in its
+        // stead.
+        const char *text = name.find('\0') == std::string::npos ? name.c_str() : "";
+        sipc_status status = sipc_guest_attach(text, &options, &attached);
+        if (status == SIPC_OK) sipc_guest_detach(std::exchange(guest_, attached));
+        return Error(status);
+    }
+
+    /** Starts one worker thread for each claimed slot; see sipc_guest_start(). */
+    Error Start(Handler handler) {
+        if (!handler) return Error(sipc_guest_start(guest_, nullptr, nullptr));
+        auto kept = std::make_unique<Handler>(std::move(handler));
+        sipc_status status = sipc_guest_start(guest_, Answer, kept.get());
+        if (status == SIPC_OK) handler_ = std::move(kept);
+        return Error(status);
+    }
+
+    /** Waits until every worker has ended; see sipc_guest_wait(). */
+    Error Wait() { return Error(sipc_guest_wait(guest_)); }
+
+    /** Answers what stands ready, without waiting; see sipc_guest_poll(). */
+    Error Poll(const Handler &handler, uint32_t *served = nullptr) {
+        return Error(sipc_guest_poll(guest_, handler ? Answer : nullptr,
+                                     const_cast<Handler *>(&handler), served));
+    }
+
+    /** Tells all workers to end, from any thread or handler; see sipc_guest_stop(). */
+    void Stop() { sipc_guest_stop(guest_); }
+
+    /** Stops, waits for the workers and gives the slots back; see sipc_guest_detach(). */
+    Error Detach() {
+        sipc_status status = sipc_guest_detach(guest_);
+        if (status == SIPC_OK) guest_ = nullptr;
+        return Error(status);
+    }
+
+    /** @return the number of slots that it claimed; 0 before Attach(). */
+    uint32_t Slots() const { return guest_ ? sipc_guest_slots(guest_) : 0; }
+
+    /** @return what was wrong in this thread's last failure, and what to do. */
+    static const char *LastError() { return sipc_error_text(); }
+
+    /** @return the handle of the C API; nullptr before Attach(). Owned by this object. */
+    sipc_guest *Handle() const { return guest_; }
+
+private:
+    // Exceptions must not pass through the C library; what unwinds a thread that ends must.
+    SIPC_CATCHES_FORCED_UNWIND
+    static sipc_status Answer(void *context, const sipc_request *request, sipc_response *response) {
+        sipc_response failure = *response; // the handler may leave anything in the other
+        try {
+            return (*static_cast<const Handler *>(context))(*request, *response);
+#if defined(__GLIBCXX__)
+        } catch (abi::__forced_unwind &) {
+            throw;
+#endif
+        } catch (const std::exception &exception) {
+            detail::WriteText(failure, exception.what());
+        } catch (...) {
+            detail::WriteText(failure, "the handler threw what is not a std::exception");
+        }
+        *response = failure;
+        return SIPC_SYSTEM;
+    }
+
+    std::unique_ptr<Handler> handler_; // of the workers
+    sipc_guest *guest_ = nullptr;
+};
+
+} // namespace shm
+
+#undef SIPC_CATCHES_FORCED_UNWIND
+
+#endif

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a guest has of one host: its region, the claimed slots and their workers. It serves once,
+// from start to end.
+#ifndef SIPC_INTERNAL_ATTACHMENT_H
+#define SIPC_INTERNAL_ATTACHMENT_H
+
+#include "region.h"
+
+struct sipc_attachment;
+
+// One attempt to attach and to claim slots. SIPC_NO_HOST if there is no host to attach to now, but
+// might be soon. The owner is known by this pointer. Only a sealed region's host is waited for,
+// hardly past the deadline.
+sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *options,
+                                 uint64_t deadline, const void *owner,
+                                 struct sipc_attachment **made);
+// How many slots it claimed.
+uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment);
+
+// Whether a handler of this owner runs on this thread.
+bool sipc_attachment_handles(const void *owner);
+
+// Starts a worker for each slot. After a failure: stop, then release.
+sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handler handler,
+                                  void *context);
+// Answers what stands ready, once; of an attachment that is not started, one thread at a time.
+// SIPC_CLOSED after the end.
+sipc_status sipc_attachment_poll(struct sipc_attachment *attachment, sipc_handler handler,
+                                 void *context, uint32_t *served);
+
+// Tells the workers to end; from any thread.
+void sipc_attachment_stop(struct sipc_attachment *attachment);
+// Waits until no worker is left. Not from a handler.
+void sipc_attachment_wait(struct sipc_attachment *attachment);
+// Of one whose workers have ended: whether its host has gone, in order or not, and nobody had told
+// it to stop.
+bool sipc_attachment_host_is_gone(const struct sipc_attachment *attachment);
+// What went wrong. SIPC_OK if the end was asked for, by this process or in order by the host.
+sipc_status sipc_attachment_problem(const struct sipc_attachment *attachment);
+
+// Stops, waits for the workers, gives back all that it has. NULL does nothing.
+void sipc_attachment_release(struct sipc_attachment *attachment);
+
+#endif
