@@ -70,7 +70,9 @@ func (c *caller) set(code uint32) {
 	if code == codeRequest && c.tiny {
 		code |= flagTiny
 	}
-	publish(&c.slot.turn.callerState, wordFor(c.generation, code), &c.slot.responder.waiting, c.slot.responderBell)
+	if waiting := publish(&c.slot.turn.callerState, wordFor(c.generation, code), &c.slot.responder.waiting); waiting != 0 {
+		c.slot.ringResponder(waiting)
+	}
 }
 
 func (c *caller) answeredTiny() bool {

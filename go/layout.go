@@ -48,6 +48,12 @@ const (
 	flagAttended = 4 // responder: somebody serves this slot
 )
 
+// What a waiting word says: 0 if the side does not sleep, else where it does (spec, section 7.1).
+const (
+	waitingAlone     = 1 // on the slot's own event
+	waitingFirstLead = 2 // plus s: on the bell of slot s
+)
+
 // Message ids. A handler gets MessageNormal and every id from MessageFirstUser on; the library
 // answers heartbeats and shutdown itself, and the ids between are reserved.
 const (
@@ -164,7 +170,10 @@ type ownerLine struct {
 type annexLine struct {
 	deadline uint64
 	traceID  uint64
-	_        [48]byte
+	// Counts of rings; a side that waits for several slots sleeps here (spec, section 7.1).
+	callerBell    uint32
+	responderBell uint32
+	_             [40]byte
 }
 
 // slotTail is what a slot has behind all slots.

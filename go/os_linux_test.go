@@ -129,9 +129,14 @@ func TestFutexHandOversLoseNoWake(t *testing.T) {
 		var seen uint32
 		changed := func() bool { return atomic.LoadUint32(&words[peer]) != seen }
 		w := newWaiter(&words[peer], &waits[me], &stop, changed, &futex{&words[peer]}, WaitPolicy{})
+		tell := func(word uint32) {
+			if publish(&words[me], word, &waits[peer]) != 0 {
+				(&futex{&words[me]}).ring()
+			}
+		}
 		for turn := uint32(0); turn < turns; turn++ {
 			if first {
-				publish(&words[me], turn+1, &waits[peer], &futex{&words[me]})
+				tell(turn + 1)
 			}
 			if err := w.afterSpinning(); err != nil {
 				t.Errorf("turn %d: %v", turn, err)
@@ -142,7 +147,7 @@ func TestFutexHandOversLoseNoWake(t *testing.T) {
 				return
 			}
 			if !first {
-				publish(&words[me], turn+1, &waits[peer], &futex{&words[me]})
+				tell(turn + 1)
 			}
 		}
 	}

@@ -204,5 +204,7 @@ func (r *responder) leave() error {
 func (r *responder) publish(word uint32) {
 	r.own = word
 	line := r.slot.responder
-	publish(&line.state, word, &line.callerWaiting, r.slot.callerBell)
+	if waiting := publish(&line.state, word, &line.callerWaiting); waiting != 0 {
+		r.slot.ringCaller(waiting)
+	}
 }

@@ -11,6 +11,7 @@ import (
 // caller and responder, work on it.
 type slot struct {
 	index         int
+	region        *region
 	turn          *turnLine
 	responder     *responderLine
 	owner         *ownerLine
@@ -30,6 +31,7 @@ func (r *region) slot(index int) *slot {
 	tail := (*slotTail)(unsafe.Pointer(&part(r.memory, g.tailOffset+uint64(index)*tailSize, tailSize)[0]))
 	return &slot{
 		index:     index,
+		region:    r,
 		turn:      &header.turn,
 		responder: &header.responder,
 		owner:     &tail.owner,
@@ -64,13 +66,47 @@ func (s *slot) closeDoorbells() {
 	s.callerBell, s.responderBell = nil, nil
 }
 
-// publish stores a side's state word and wakes the peer if it sleeps. What the side wrote before is
-// visible to who reads the word (release); the exchange is sequentially consistent, so that either
-// this side sees the peer's waiting or the peer, which stores waiting and then looks at the word, sees
-// the new state (spec, section 4.2). In Go every atomic access is sequentially consistent.
-func publish(state *uint32, word uint32, peerWaiting *uint32, peer doorbell) {
+// publish stores a side's state word and tells where the peer sleeps, 0 if it does not. What the side
+// wrote before is visible to who reads the word (release); the exchange is sequentially consistent, so
+// that either this side sees the peer's waiting or the peer, which stores waiting and then looks at the
+// word, sees the new state (spec, section 4.2). In Go every atomic access is sequentially consistent.
+func publish(state *uint32, word uint32, peerWaiting *uint32) (waiting uint32) {
 	atomic.SwapUint32(state, word)
-	if atomic.LoadUint32(peerWaiting) != 0 {
-		peer.ring()
+	return atomic.LoadUint32(peerWaiting)
+}
+
+// ringCaller and ringResponder wake the side where its waiting word says that it sleeps.
+func (s *slot) ringCaller(waiting uint32) {
+	if waiting < waitingFirstLead {
+		s.callerBell.ring()
+	} else {
+		s.region.ringGroup(waiting-waitingFirstLead, callerSide)
+	}
+}
+
+func (s *slot) ringResponder(waiting uint32) {
+	if waiting < waitingFirstLead {
+		s.responderBell.ring()
+	} else {
+		s.region.ringGroup(waiting-waitingFirstLead, responderSide)
+	}
+}
+
+// ringGroup wakes who sleeps on the bell of a lead slot. The peer named that slot: one that there is not
+// is ignored.
+func (r *region) ringGroup(lead uint32, side side) {
+	if uint64(lead) >= uint64(r.layout.hostSlots)+uint64(r.layout.guestSlots) {
+		return
+	}
+	annex := r.slot(int(lead)).annex
+	word := &annex.callerBell
+	if side == responderSide {
+		word = &annex.responderBell
+	}
+	atomic.AddUint32(word, 1)
+	// The event of another's slot; without it the sleeper's deadline still holds.
+	if bell, err := openDoorbell(r.backend, r.name, int(lead), side, word); err == nil {
+		bell.ring()
+		bell.close()
 	}
 }

@@ -183,16 +183,9 @@ uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment) {
 
 // ---- Workers -----------------------------------------------------------------------------------
 
-static void join_former(struct worker *worker) {
-    if (!worker->has_former) return;
-    sipc_os_thread_join(worker->former);
-    worker->has_former = false;
-}
-
 static void run_worker(void *context) {
     struct worker *worker = context;
     struct sipc_attachment *attachment = worker->attachment;
-    join_former(worker); // what it did happened before what follows
     worker->thread = sipc_os_this_thread();
     handling = attachment->owner; // every handler on this thread is this owner's
     while (sipc_load_acquire(&attachment->stopping) == 0) {
@@ -206,16 +199,32 @@ static void run_worker(void *context) {
     worker->done = true;
 }
 
-// The last thing on a worker's thread. If a handler ended the thread, that request is answered, and
-// a fresh thread carries on.
+static void join_former(struct worker *worker) {
+    if (!worker->has_former) return;
+    sipc_os_thread_join(worker->former);
+    worker->has_former = false;
+}
+
+static void worker_ended(void *context);
+
+// A handler has ended this thread: answers for it and lets a fresh thread carry on. Once that was
+// started, the worker is not this thread's any more.
+static sipc_status carry_on(struct worker *worker) {
+    sipc_responder_abandon(&worker->responder);
+    join_former(worker);
+    worker->former = worker->thread;
+    worker->has_former = true;
+    return sipc_os_thread_start(run_worker, worker_ended, worker);
+}
+
+// The last thing on a worker's thread.
 static void worker_ended(void *context) {
     struct worker *worker = context;
     struct sipc_attachment *attachment = worker->attachment;
-    if (!worker->done) {
-        sipc_responder_abandon(&worker->responder);
-        worker->former = worker->thread;
-        worker->has_former = true;
-        if (sipc_os_thread_start(run_worker, worker_ended, worker) == SIPC_OK) return;
+    if (worker->done) {
+        join_former(worker);
+    } else {
+        if (carry_on(worker) == SIPC_OK) return;
         sipc_store_release(&attachment->threadless, 1);
         end(attachment);
     }

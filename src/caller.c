@@ -22,10 +22,6 @@ static bool answered(const void *role) {
     return find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller)) != NOWHERE;
 }
 
-void sipc_caller_ring(const struct sipc_slot *slot) {
-    slot->wakes_responder.backend->wake(slot->wakes_responder.handle, &slot->turn->caller_state);
-}
-
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
                       const sipc_wait_policy *policy, const sipc_word *interrupt) {
     *caller = (struct sipc_caller){.slot = slot, .stale = {UINT32_MAX, UINT32_MAX}};
@@ -142,7 +138,9 @@ static enum place cancel(struct sipc_caller *caller) {
     // Barrier: either we see the started mark, or the responder sees the cancellation (spec 4.2).
     uint32_t old = sipc_exchange_barrier(&slot->turn->caller_state,
                                          sipc_state(caller->generation, SIPC_CODE_CANCELLED));
-    caller->damaged = old != sipc_caller_request_state(caller, caller->tiny);
+    // A host that shuts down closes slots in which a pipeline has requests.
+    caller->damaged = old != sipc_caller_request_state(caller, caller->tiny) &&
+                      old != sipc_state(caller->generation, SIPC_CODE_CLOSED);
     enum place place = find_response(slot, caller->tiny, sipc_caller_awaited(caller));
     if (place == NOWHERE) {
         caller->abandoned =
@@ -166,6 +164,9 @@ static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why
                          "no response in slot %u before the deadline; the request was %s%s",
                          caller->slot->index, fate,
                          sipc_caller_attended(caller) ? "" : "; no guest serves it");
+    if (why == SIPC_WAIT_CALLED_OFF)
+        return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
+                         "the pipeline was closed during the call; the request was %s", fate);
     if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);
@@ -192,6 +193,19 @@ static sipc_status interrupted_at_once(struct sipc_caller *caller, struct sipc_a
     return status;
 }
 
+sipc_status sipc_caller_end(struct sipc_caller *caller, enum sipc_wait_result why,
+                            struct sipc_answer *answer) {
+    // A hostile peer may have taken its word back meanwhile: then it stands nowhere.
+    enum place place = find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller));
+    if (place == NOWHERE) place = cancel(caller);
+    sipc_status status =
+        place == NOWHERE ? gave_up(caller, why) : take_answer(caller, place, answer);
+    // Asked last: nothing that was read before tells the truth then.
+    return caller->damaged || sipc_slot_is_lost(caller->slot)
+               ? sipc_caller_lost(SIPC_REGION_LOST_MAYBE_EXECUTED)
+               : status;
+}
+
 sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
                                struct sipc_deadline *deadline, struct sipc_answer *answer) {
     caller->damaged = false;
@@ -201,15 +215,7 @@ sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
         result = sipc_wait_slow(&caller->waiter, answered, caller, deadline);
     else
         sipc_spin_paid(&caller->waiter);
-    // A hostile peer may have taken its word back meanwhile: then it stands nowhere.
-    enum place place = find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller));
-    if (place == NOWHERE) place = cancel(caller);
-    sipc_status status =
-        place == NOWHERE ? gave_up(caller, result) : take_answer(caller, place, answer);
-    // Asked last: nothing that was read before tells the truth then.
-    return caller->damaged || sipc_slot_is_lost(caller->slot)
-               ? sipc_caller_lost(SIPC_REGION_LOST_MAYBE_EXECUTED)
-               : status;
+    return sipc_caller_end(caller, result, answer);
 }
 
 void sipc_caller_close(struct sipc_caller *caller) {
@@ -217,5 +223,7 @@ void sipc_caller_close(struct sipc_caller *caller) {
     sipc_exchange_barrier(&slot->turn->caller_state,
                           sipc_state(caller->generation, SIPC_CODE_CLOSED));
     // Whether it says that it waits or not: in a damaged region it cannot.
-    sipc_caller_ring(slot);
+    uint32_t waiting = sipc_load_relaxed(&slot->responder->waiting);
+    if (waiting > SIPC_WAITING_ALONE) sipc_ring_responder(slot, waiting);
+    sipc_ring_responder(slot, SIPC_WAITING_ALONE);
 }

@@ -4,23 +4,13 @@
 
 #include "internal/copy.h"
 #include "internal/errors.h"
-#include "internal/pool.h"
+#include "internal/host.h"
 
 #define DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
 #define DEFAULT_MODE 0600u
 
-struct sipc_host {
-    struct sipc_region region;
-    struct sipc_pool pool;
-    void *pool_memory;
-    uint64_t timeout_ns;
-    bool resend;
-    uint32_t forks;      // of the process that made it
-    sipc_word shut_down; // 0; 1: somebody shuts down; 2: done
-};
-
 // A handle that is there and is this process's.
-static sipc_status check_host(const sipc_host *host) {
+sipc_status sipc_host_check(const sipc_host *host) {
     if (!host) return sipc_fail(SIPC_INVALID_ARGUMENT, "host is NULL; create one first");
     if (host->forks != sipc_os_forks())
         return sipc_fail(SIPC_INVALID_ARGUMENT,
@@ -77,6 +67,7 @@ static sipc_status make_pool(struct sipc_host *host, const sipc_wait_policy *pol
         sipc_caller_init(&session->caller, &host->region.slots[i], policy, &session->interrupt);
         session->caller.waiter.before_sleep = sipc_session_watch;
         session->caller.waiter.context = session;
+        session->lead = i;
     }
     return sipc_os_watch_start(sipc_pool_look, &host->pool, &host->pool.watch);
 }
@@ -127,15 +118,16 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
 
 // Ends the slot of a session. Its holder, if it is in a call, is sent out of it first.
 static void close_session(struct sipc_session *session) {
-    while (sipc_load_acquire(&session->in_call) != 0) {
-        sipc_wait_rouse(&session->caller.waiter);
+    struct sipc_session *lead = sipc_session_lead(session);
+    while (sipc_load_acquire(&lead->in_call) != 0) {
+        sipc_wait_rouse(&lead->caller.waiter);
         sipc_os_yield();
     }
     sipc_caller_close(&session->caller);
 }
 
 void sipc_host_shutdown(sipc_host *host) {
-    if (check_host(host)) return;
+    if (sipc_host_check(host)) return;
     uint32_t expected = 0;
     if (!sipc_compare_exchange(&host->shut_down, &expected, 1)) {
         // Another thread does it: return when it is done.
@@ -145,8 +137,10 @@ void sipc_host_shutdown(sipc_host *host) {
     }
     sipc_pool_close(&host->pool);
     // All first, so that the calls leave side by side. Barrier: see sipc_session_enter().
-    for (uint32_t i = 0; i < host->pool.count; i++)
+    for (uint32_t i = 0; i < host->pool.count; i++) {
         sipc_set_bits(&sipc_pool_session(&host->pool, i)->interrupt, SIPC_INTERRUPT_CLOSE);
+        sipc_set_bits(&sipc_pool_session(&host->pool, i)->group_interrupt, SIPC_INTERRUPT_CLOSE);
+    }
     sipc_region_remove(&host->region);
     for (uint32_t i = 0; i < host->pool.count; i++)
         close_session(sipc_pool_session(&host->pool, i));
@@ -155,7 +149,7 @@ void sipc_host_shutdown(sipc_host *host) {
 }
 
 void sipc_host_close(sipc_host *host) {
-    if (!host || check_host(host)) return;
+    if (!host || sipc_host_check(host)) return;
     sipc_host_shutdown(host);
     release(host);
 }
@@ -174,10 +168,6 @@ uint32_t sipc_host_response_capacity(const sipc_host *host) {
 
 // ---- Sessions ----------------------------------------------------------------------------------
 
-static struct sipc_deadline deadline_of(const struct sipc_host *host, uint64_t timeout_ns) {
-    return sipc_deadline_after(timeout_ns == SIPC_DEFAULT_TIMEOUT ? host->timeout_ns : timeout_ns);
-}
-
 static sipc_status acquire(sipc_host *host, uint32_t slot, struct sipc_deadline *deadline,
                            sipc_session **session) {
     if (slot != SIPC_ANY_SLOT && slot >= host->pool.count)
@@ -190,9 +180,9 @@ sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_n
                               sipc_session **session) {
     if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; pass where to put it");
     *session = NULL;
-    sipc_status status = check_host(host);
+    sipc_status status = sipc_host_check(host);
     if (status) return status;
-    struct sipc_deadline deadline = deadline_of(host, timeout_ns);
+    struct sipc_deadline deadline = sipc_host_deadline(host, timeout_ns);
     return acquire(host, slot, &deadline, session);
 }
 
@@ -213,17 +203,13 @@ void sipc_session_release(sipc_session *session) {
     if (session) sipc_pool_release(&session->host->pool, session);
 }
 
-static sipc_status closed(void) {
-    return sipc_fail(SIPC_CLOSED, "the host was shut down");
-}
-
 // In the region: waits until an earlier request has left its handler.
 static sipc_status settle(sipc_session *session, struct sipc_deadline *deadline) {
     switch (sipc_caller_settle(&session->caller, false, deadline)) {
     case SIPC_WAIT_READY:
         return SIPC_OK;
     case SIPC_WAIT_INTERRUPTED:
-        return closed();
+        return sipc_host_closed();
     default:
         return sipc_fail(SIPC_TIMEOUT, "an earlier request of slot %u is still in its handler",
                          session->caller.slot->index);
@@ -231,15 +217,15 @@ static sipc_status settle(sipc_session *session, struct sipc_deadline *deadline)
 }
 
 sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout_ns) {
-    sipc_status status = check_host(session->host);
+    sipc_status status = sipc_host_check(session->host);
     if (status) return status;
-    struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
-    status = sipc_session_enter(session) ? settle(session, &deadline) : closed();
+    struct sipc_deadline deadline = sipc_host_deadline(session->host, timeout_ns);
+    status = sipc_session_enter(session) ? settle(session, &deadline) : sipc_host_closed();
     sipc_session_leave(session);
     return status;
 }
 
-SIPC_SELDOM static sipc_status refuse(sipc_session *session, uint32_t message_id, uint32_t size) {
+sipc_status sipc_session_refuse(sipc_session *session, uint32_t message_id, uint32_t size) {
     sipc_status status = sipc_caller_check(&session->caller, message_id, size);
     if (status || sipc_caller_usable(&session->caller)) return status;
     return sipc_fail(SIPC_TIMEOUT,
@@ -254,14 +240,14 @@ SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_
                                         struct sipc_answer *answer) {
     sipc_status status;
     if (SIPC_UNLIKELY(!sipc_caller_may(&session->caller, message_id, size))) {
-        status = refuse(session, message_id, size);
+        status = sipc_session_refuse(session, message_id, size);
         if (status) return status;
     }
     if (SIPC_LIKELY(sipc_session_enter_call(session))) {
         status =
             sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
     } else {
-        status = closed();
+        status = sipc_host_closed();
     }
     sipc_session_leave(session);
     return status;
@@ -270,9 +256,9 @@ SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_
 sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32_t request_size,
                               uint64_t timeout_ns, const void **response, uint32_t *response_size) {
     if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; acquire one first");
-    sipc_status status = check_host(session->host);
+    sipc_status status = sipc_host_check(session->host);
     if (status) return status;
-    struct sipc_deadline deadline = deadline_of(session->host, timeout_ns);
+    struct sipc_deadline deadline = sipc_host_deadline(session->host, timeout_ns);
     struct sipc_answer answer = {.data = NULL};
     do
         status = exchange(session, message_id, session->caller.slot->request, request_size,
@@ -287,7 +273,7 @@ sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32
 // ---- Calls with copied payloads ----------------------------------------------------------------
 
 static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
-    sipc_status status = check_host(host);
+    sipc_status status = sipc_host_check(host);
     if (status) return status;
     if (!call) return sipc_fail(SIPC_INVALID_ARGUMENT, "call is NULL");
     if (!call->request && call->request_size)
@@ -340,7 +326,7 @@ static sipc_status call_through(sipc_host *host, uint32_t slot, sipc_call *call)
     if (status) return status;
     call->response_size = 0;
     call->response_message_id = 0;
-    struct sipc_deadline deadline = deadline_of(host, call->timeout_ns);
+    struct sipc_deadline deadline = sipc_host_deadline(host, call->timeout_ns);
     // Where its guest died before it began, the request goes to another that serves, or waits for
     // one.
     do status = call_once(host, slot, call, &deadline);

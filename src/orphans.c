@@ -25,8 +25,9 @@ static void look(struct sipc_session *session) {
     uint64_t owner = owner_of(slot);
     if (!sipc_session_attended(session) || sipc_slot_is_claimed(slot)) return;
     // Counted once, whoever sees it first.
-    if (atomic_exchange_explicit(&session->orphan, owner, memory_order_seq_cst) != owner)
-        sipc_add_barrier(&session->interrupt, SIPC_INTERRUPT_EVENT);
+    if (atomic_exchange_explicit(&session->orphan, owner, memory_order_seq_cst) == owner) return;
+    sipc_add_barrier(&session->interrupt, SIPC_INTERRUPT_EVENT);
+    sipc_add_barrier(&sipc_session_lead(session)->group_interrupt, SIPC_INTERRUPT_EVENT);
 }
 
 static void watch_owner(const struct sipc_session *session) {
@@ -58,6 +59,6 @@ void sipc_pool_look(void *context) {
         if (sipc_session_attended(session))
             watch_owner(session);
         else
-            sipc_wait_rouse(&session->caller.waiter);
+            sipc_wait_rouse(&sipc_session_lead(session)->caller.waiter);
     }
 }

@@ -30,6 +30,7 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     slot->request_capacity = geometry->request_capacity;
     slot->response_capacity = geometry->response_capacity;
     slot->index = index;
+    slot->count = sipc_geometry_slots(geometry);
     slot->object = &region->object;
     slot->lost = region->lost;
 }

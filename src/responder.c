@@ -2,6 +2,7 @@
 #include "internal/responder.h"
 
 #include "internal/copy.h"
+#include "internal/doorbell.h"
 
 // What a response says beside its payload.
 struct response_fields {
@@ -12,15 +13,15 @@ struct response_fields {
 };
 
 // After a state was published by an exchange with barrier: the caller says whether it sleeps.
-static inline bool caller_waits(const struct sipc_slot *slot) {
-    return sipc_load_relaxed(&slot->responder->caller_waiting) != 0;
+static inline uint32_t caller_waits(const struct sipc_slot *slot) {
+    return sipc_load_relaxed(&slot->responder->caller_waiting);
 }
 
 // Publishes our own line's word. The exchange releases what was written before it.
 static inline void publish_state(const struct sipc_slot *slot, uint32_t state) {
     sipc_exchange_barrier(&slot->responder->state, state);
-    if (SIPC_UNLIKELY(caller_waits(slot)))
-        slot->wakes_caller.backend->wake(slot->wakes_caller.handle, &slot->responder->state);
+    uint32_t waiting = caller_waits(slot);
+    if (SIPC_UNLIKELY(waiting != 0)) sipc_ring_caller(slot, waiting);
 }
 
 static uint32_t attended_response(uint32_t generation) {
@@ -55,7 +56,7 @@ SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t gener
     if (sipc_slot_is_lost(slot)) return;
     sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
     // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
-    if (SIPC_UNLIKELY(caller_waits(slot))) publish_state(slot, attended_response(generation));
+    if (SIPC_UNLIKELY(caller_waits(slot) != 0)) publish_state(slot, attended_response(generation));
 }
 
 SIPC_ALWAYS_INLINE void answer_where_it_fits(const struct sipc_slot *slot, bool tiny,

@@ -2,6 +2,7 @@
 #include "internal/wait.h"
 
 #include "internal/errors.h"
+#include "internal/layout.h"
 
 // A wait that ends within this time after spinning would have been served better by spinning on.
 #define WORTH_SPINNING_NS 20000u
@@ -61,6 +62,7 @@ void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy
     *waiter = (struct sipc_waiter){
         .watched = watched,
         .waiting = waiting,
+        .asleep_as = SIPC_WAITING_ALONE,
         .interrupt = interrupt,
         .event = event,
         .system = &sipc_wait_system,
@@ -117,7 +119,7 @@ static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_
     // Barriers: either we see the interrupt and the new state below, or who sets them sees that we
     // sleep (spec 4.2).
     sipc_exchange_barrier(&waiter->asleep, 1);
-    sipc_exchange_barrier(waiter->waiting, 1);
+    sipc_exchange_barrier(waiter->waiting, waiter->asleep_as);
     for (;;) {
         if (waiter->before_sleep) waiter->before_sleep(waiter->context);
         // Before the look: what changes after it does not let us sleep.

@@ -15,8 +15,9 @@
  *   functions fail with SIPC_INVALID_ARGUMENT or do nothing.
  * - Strings are UTF-8 and end with a NUL byte.
  * - Each host and each guest has one thread of the library's own, which sleeps until a peer's
- * process ends, or a guest asks for a sealed region. The first region of a process installs a handler of SIGBUS, which minds accesses to
- * regions only (a peer may cut their memory short) and leaves all others to the handler before it.
+ * process ends, or a guest asks for a sealed region. The first region of a process installs a
+ * handler of SIGBUS, which minds accesses to regions only (a peer may cut their memory short) and
+ * leaves all others to the handler before it.
  */
 #ifndef SIMPLEIPC_SIMPLEIPC_H
 #define SIMPLEIPC_SIMPLEIPC_H
@@ -240,9 +241,9 @@ typedef struct sipc_call {
  * failure.
  * @return SIPC_OK; SIPC_INVALID_ARGUMENT, SIPC_BAD_NAME, SIPC_EXISTS, SIPC_NO_SPACE,
  *         SIPC_BACKEND_UNSUPPORTED, SIPC_FORBIDDEN (another user's object has the name, or the
- *         sealed folder is not safe), SIPC_NOT_A_REGION (what stands at the name is something else),
- *         SIPC_BUSY (the sealed folder stays locked), SIPC_OUT_OF_MEMORY, SIPC_SYSTEM.
- * Threads: any. Spec 2, 9 and 12.
+ *         sealed folder is not safe), SIPC_NOT_A_REGION (what stands at the name is something
+ * else), SIPC_BUSY (the sealed folder stays locked), SIPC_OUT_OF_MEMORY, SIPC_SYSTEM. Threads: any.
+ * Spec 2, 9 and 12.
  */
 SIPC_API sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_size,
                                       const sipc_host_options *options, sipc_host **host);
@@ -321,6 +322,103 @@ SIPC_API uint32_t sipc_session_message_id(const sipc_session *session);
 
 /** Gives the slot back. @param session a session, no longer valid afterwards; NULL does nothing. */
 SIPC_API void sipc_session_release(sipc_session *session);
+
+/**
+ * @name Pipelines: several requests in flight from one thread
+ *
+ * A pipeline owns a group of slots, one for each request in flight. Requests are submitted without
+ * waiting and completed in any order; one sleep waits for all of them. A pipeline and its functions
+ * belong to one thread at a time. Served best by a guest whose workers serve groups of slots
+ * (slots_per_worker in sipc_guest_options). Spec 7.1.
+ * @{
+ */
+
+/** A pipeline. */
+typedef struct sipc_pipeline sipc_pipeline;
+
+/** What became of one request. */
+typedef struct sipc_completion {
+    uint64_t tag;           /**< As given to sipc_pipeline_submit(). */
+    sipc_status status;     /**< As of sipc_host_call(); its fate by sipc_status_fate(). */
+    uint32_t message_id;    /**< The response's message id. */
+    uint32_t response_size; /**< Bytes at response. */
+    const void *response;   /**< In the slot, valid until the function that hears of it returns;
+                                 NULL if there is none. */
+} sipc_completion;
+
+/**
+ * Hears of each request that was submitted, once, from inside sipc_pipeline_reap() or
+ * sipc_pipeline_close(). May submit, into other slots than the one that it hears of; must not reap
+ * or close.
+ * @param context as given to sipc_pipeline_open(). @param completion valid until it returns.
+ */
+typedef void (*sipc_completed)(void *context, const sipc_completion *completion);
+
+/**
+ * Opens a pipeline: acquires its slots, all or none.
+ * @param host a host; to be closed after the pipeline.
+ * @param first_slot the first of depth slots in a row, or SIPC_ANY_SLOT for any.
+ * @param depth requests in flight at most; 1 to the host's slots.
+ * @param timeout_ns how long to wait for the slots.
+ * @param completed hears of the completions. @param context is handed to it.
+ * @param pipeline receives the handle; the caller owns it and ends it with sipc_pipeline_close().
+ * NULL on failure.
+ * @return SIPC_OK; SIPC_INVALID_ARGUMENT, SIPC_ALL_SLOTS_BUSY, SIPC_CLOSED, SIPC_OUT_OF_MEMORY.
+ */
+SIPC_API sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t depth,
+                                        uint64_t timeout_ns, sipc_completed completed,
+                                        void *context, sipc_pipeline **pipeline);
+
+/**
+ * Where the next request may be written in place, to be submitted from there.
+ * @param pipeline a pipeline. @param capacity receives the buffer's size; may be NULL.
+ * @return the buffer, valid until the next submit or reap; NULL if as many requests as the depth
+ * are in flight.
+ */
+SIPC_API void *sipc_pipeline_request(sipc_pipeline *pipeline, uint32_t *capacity);
+
+/**
+ * Sends a request and does not wait.
+ * @param pipeline a pipeline. @param message_id as in sipc_call.
+ * @param request copied, unless it is what sipc_pipeline_request() returned. @param request_size
+ * its bytes.
+ * @param timeout_ns from now; SIPC_DEFAULT_TIMEOUT or SIPC_FOREVER, which spares a look at the
+ * clock. Deadlines are looked at by sipc_pipeline_reap().
+ * @param tag comes back in the completion.
+ * @return SIPC_OK: there will be one completion. Any other: nothing was sent, and there will be
+ * none: SIPC_ALL_SLOTS_BUSY (reap first, with a wait if the application is to wait),
+ * SIPC_REQUEST_TOO_LARGE, SIPC_BAD_MESSAGE_ID, SIPC_INVALID_ARGUMENT, SIPC_CLOSED,
+ * SIPC_REGION_LOST.
+ */
+SIPC_API sipc_status sipc_pipeline_submit(sipc_pipeline *pipeline, uint32_t message_id,
+                                          const void *request, uint32_t request_size,
+                                          uint64_t timeout_ns, uint64_t tag);
+
+/**
+ * Completes what can be completed: responses that stand, requests whose deadline has passed, whose
+ * guest has died or whose host was shut down.
+ * @param pipeline a pipeline. @param most how many at most; 0: all. Requests that end without a
+ * response are not counted against it.
+ * @param wait_ns how long to wait if there is none: 0, or up to SIPC_FOREVER.
+ * @param reaped receives how many completions were told; may be NULL. 0 after the wait, or if
+ * nothing is in flight.
+ * @return SIPC_OK; SIPC_BUSY from inside a completion; SIPC_CLOSED if the host was shut down and
+ * nothing is left to tell; SIPC_INVALID_ARGUMENT.
+ */
+SIPC_API sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
+                                        uint32_t *reaped);
+
+/** @param pipeline a pipeline. @return requests that were submitted and not completed. */
+SIPC_API uint32_t sipc_pipeline_in_flight(const sipc_pipeline *pipeline);
+
+/**
+ * Gives up what is in flight, which completes with SIPC_CLOSED or SIPC_CLOSED_MAYBE_EXECUTED, gives
+ * the slots back and frees the handle.
+ * @param pipeline a pipeline; NULL does nothing.
+ * @return SIPC_OK; SIPC_BUSY from inside a completion, and then nothing was done.
+ */
+SIPC_API sipc_status sipc_pipeline_close(sipc_pipeline *pipeline);
+/** @} */
 
 /** @param host a host. @return the number of its slots. */
 SIPC_API uint32_t sipc_host_slots(const sipc_host *host);

@@ -5,6 +5,7 @@
 #define SIPC_INTERNAL_CALLER_H
 
 #include "copy.h"
+#include "doorbell.h"
 #include "region.h"
 #include "wait.h"
 
@@ -83,8 +84,6 @@ static inline uint32_t sipc_caller_request_state(const struct sipc_caller *calle
                       tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST);
 }
 
-void sipc_caller_ring(const struct sipc_slot *slot);
-
 // False: the region was cut short, and nothing was published.
 // The payload first, then the fields, then the word: the line is complete when the peer asks for
 // it.
@@ -111,7 +110,8 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tin
     // Release: the request is complete before its state. Barrier: then look whether the responder
     // sleeps.
     sipc_exchange_barrier(&line->caller_state, sipc_caller_request_state(caller, tiny));
-    if (SIPC_UNLIKELY(sipc_load_relaxed(&slot->responder->waiting) != 0)) sipc_caller_ring(slot);
+    uint32_t waiting = sipc_load_relaxed(&slot->responder->waiting);
+    if (SIPC_UNLIKELY(waiting != 0)) sipc_ring_responder(slot, waiting);
     return true;
 }
 
@@ -165,6 +165,11 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_own_line(struct sipc_caller
         caller, line->transport_id, sipc_confirm_size(&caller->last_size, line->size),
         line->message_id, line->status, slot->response, slot->response_capacity, answer);
 }
+
+// Ends the exchange now: takes the response if it stands in the slot, else gives up for this
+// reason.
+SIPC_SELDOM sipc_status sipc_caller_end(struct sipc_caller *caller, enum sipc_wait_result why,
+                                        struct sipc_answer *answer);
 
 enum sipc_spun { SIPC_SPUN_IN_VAIN, SIPC_SPUN_TO_RESPONSE, SIPC_SPUN_TO_OTHER_LINE, SIPC_NOT_SPUN };
 

@@ -90,7 +90,9 @@ struct sipc_owner_line {
 struct sipc_annex_line {
     uint64_t deadline;
     uint64_t trace_id;
-    uint8_t reserved[48];
+    sipc_word caller_bell;
+    sipc_word responder_bell;
+    uint8_t reserved[40];
 };
 
 struct sipc_slot_tail {
@@ -121,6 +123,10 @@ enum sipc_caller_code {
     SIPC_CODE_CLOSED = 3,
     SIPC_FLAG_TINY = 4,
 };
+
+// What a waiting word says (spec 7.1): 0, alone on the slot's own event, or on the bell of slot
+// word - SIPC_WAITING_FIRST_LEAD.
+enum sipc_waiting { SIPC_WAITING_ALONE = 1, SIPC_WAITING_FIRST_LEAD = 2 };
 
 enum sipc_responder_code {
     SIPC_CODE_NONE = 0,
@@ -195,6 +201,8 @@ SIPC_AT(sipc_slot_tail, owner.owner_incarnation, 8);
 SIPC_AT(sipc_slot_tail, owner.owner_pid_namespace, 16);
 SIPC_AT(sipc_slot_tail, annex.deadline, 64);
 SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
+SIPC_AT(sipc_slot_tail, annex.caller_bell, 80);
+SIPC_AT(sipc_slot_tail, annex.responder_bell, 84);
 SIPC_AT(sipc_handover, magic, 0);
 SIPC_AT(sipc_handover, answer, 8);
 #undef SIPC_AT

@@ -25,6 +25,9 @@ struct sipc_session {
     _Atomic uint64_t orphan; // incarnation of the last responder that was found dead; 0: none was
     uint32_t response_message_id; // of the last response; the holder's own
     uint64_t watched; // incarnation of the responder whose process is watched; the holder's own
+    sipc_word lead;   // index of the session that waits for this one too: its own unless it is in
+                      // a pipeline
+    sipc_word group_interrupt; // as interrupt, for who waits for the group that this session leads
 };
 
 enum { SIPC_FREE = 0, SIPC_HELD = 1 };
@@ -50,6 +53,15 @@ struct sipc_pool {
 
 static inline struct sipc_session *sipc_pool_session(const struct sipc_pool *pool, uint32_t slot) {
     return (struct sipc_session *)(pool->sessions + slot * SIPC_SESSION_STRIDE);
+}
+
+// The session in whose waiter, and as whose holder, this one's holder waits.
+static inline struct sipc_session *sipc_session_lead(const struct sipc_session *session) {
+    return sipc_pool_session(session->pool, sipc_load_acquire(&session->lead));
+}
+
+static inline uint32_t sipc_session_events(const struct sipc_session *session) {
+    return sipc_load_acquire(&session->interrupt) & ~(SIPC_INTERRUPT_EVENT - 1);
 }
 
 // Whether somebody serves the slot: its responder said so and was not found dead.

@@ -31,6 +31,7 @@ struct sipc_slot {
     uint32_t request_capacity;
     uint32_t response_capacity;
     uint32_t index;
+    uint32_t count; // of the region's slots, which stand in one array with this
     struct sipc_event wakes_caller;
     struct sipc_event wakes_responder;
 };

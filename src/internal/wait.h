@@ -39,6 +39,7 @@ extern const struct sipc_wait_system sipc_wait_system;
 struct sipc_waiter {
     sipc_word *watched;                  // the peer's state word, on which the futex backend sleeps
     sipc_word *waiting;                  // our word that tells the peer to wake us
+    uint32_t asleep_as;                  // what it says while we sleep: where (spec 7.1)
     const sipc_word *interrupt;          // not read while spinning
     sipc_word events;                    // of the interrupt word, when the wait began
     void (*before_sleep)(void *context); // may be NULL: a last duty, as to have the peer watched
@@ -54,7 +55,12 @@ struct sipc_waiter {
     uint32_t penalty; // how many the last dear yield cost
 };
 
-enum sipc_wait_result { SIPC_WAIT_READY, SIPC_WAIT_DEADLINE, SIPC_WAIT_INTERRUPTED };
+enum sipc_wait_result {
+    SIPC_WAIT_READY,
+    SIPC_WAIT_DEADLINE,
+    SIPC_WAIT_INTERRUPTED,
+    SIPC_WAIT_CALLED_OFF, // no wait ends so: the application does not want it any more
+};
 
 // SIPC_INVALID_ARGUMENT for numbers out of range.
 sipc_status sipc_wait_policy_check(const sipc_wait_policy *policy);

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several requests in flight from one thread: a group of sessions, one of which, the lead, waits
+// for all of them (spec 7.1).
+#include <stdlib.h>
+
+#include "internal/host.h"
+
+// Of the polls in a wait one in so many looks at another request than the oldest: each look in vain
+// takes a line from the responder that is about to write it.
+#define LOOK_ASIDE 4u
+// How often others are answered first before it is asked whether the oldest's responder lives.
+#define OVERTAKEN_LOOK 64u
+
+enum flight_state {
+    LANDED,    // nothing in the slot
+    IN_FLIGHT, // a request that is not completed
+    REPORTED,  // its completion is being told
+    ABANDONED, // given up, and maybe still in its handler
+};
+
+struct flight {
+    struct sipc_session *session;
+    enum flight_state state;
+    uint32_t events; // of the session when the request was published: a death since then shows
+    uint64_t tag;
+    uint64_t end; // SIPC_NEVER: no deadline
+};
+
+struct sipc_pipeline {
+    sipc_host *host;
+    struct sipc_session *lead;
+    sipc_completed completed;
+    void *context;
+    uint32_t depth;
+    uint32_t in_flight;
+    uint32_t timed;     // of these, with a deadline
+    uint32_t next;      // where the next request goes, if that slot is free
+    uint32_t oldest;    // where the next response is expected
+    uint32_t aside;     // where else to look
+    uint32_t overtaken; // how often others were answered before the oldest
+    bool reaping;       // a completion is being told
+    struct flight flights[];
+};
+
+static uint32_t after(const sipc_pipeline *pipeline, uint32_t index) {
+    return index + 1 < pipeline->depth ? index + 1 : 0;
+}
+
+static struct sipc_waiter *waiter_of(const sipc_pipeline *pipeline) {
+    return &pipeline->lead->caller.waiter;
+}
+
+// ---- Life --------------------------------------------------------------------------------------
+
+static bool stands(const struct flight *flight) {
+    const struct sipc_caller *caller = &flight->session->caller;
+    const uint32_t response = sipc_caller_awaited(caller);
+    if (caller->tiny && sipc_load_acquire(&caller->slot->turn->tiny_state) == response) return true;
+    return sipc_state_unattended(sipc_load_acquire(&caller->slot->responder->state)) == response;
+}
+
+static bool any_stands(const void *role) {
+    const sipc_pipeline *pipeline = role;
+    for (uint32_t i = 0; i < pipeline->depth; i++)
+        if (pipeline->flights[i].state == IN_FLIGHT && stands(&pipeline->flights[i])) return true;
+    return false;
+}
+
+// Says in each slot where we sleep, and has its responder watched.
+static void announce(void *context) {
+    const sipc_pipeline *pipeline = context;
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        const struct flight *flight = &pipeline->flights[i];
+        if (flight->state != IN_FLIGHT) continue;
+        sipc_session_watch(flight->session);
+        sipc_exchange_barrier(&flight->session->caller.slot->responder->caller_waiting,
+                              waiter_of(pipeline)->asleep_as);
+    }
+}
+
+static void take_back_announcement(const sipc_pipeline *pipeline) {
+    for (uint32_t i = 0; i < pipeline->depth; i++)
+        sipc_store_relaxed(&pipeline->flights[i].session->caller.slot->responder->caller_waiting,
+                           0);
+}
+
+// The lead's waiter sleeps on its bell instead of its responder's word.
+static void lead_group(sipc_pipeline *pipeline) {
+    struct sipc_session *lead = pipeline->lead;
+    struct sipc_waiter *waiter = &lead->caller.waiter;
+    const struct sipc_slot *slot = lead->caller.slot;
+    waiter->watched = &slot->annex->caller_bell;
+    waiter->asleep_as = SIPC_WAITING_FIRST_LEAD + slot->index;
+    waiter->interrupt = &lead->group_interrupt;
+    waiter->before_sleep = announce;
+    waiter->context = pipeline;
+    for (uint32_t i = 0; i < pipeline->depth; i++)
+        sipc_store_release(&pipeline->flights[i].session->lead, slot->index);
+}
+
+static void disband_group(sipc_pipeline *pipeline) {
+    struct sipc_session *lead = pipeline->lead;
+    struct sipc_waiter *waiter = &lead->caller.waiter;
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        struct sipc_session *session = pipeline->flights[i].session;
+        sipc_store_release(&session->lead, session->caller.slot->index);
+    }
+    waiter->watched = &lead->caller.slot->responder->state;
+    waiter->asleep_as = SIPC_WAITING_ALONE;
+    waiter->interrupt = &lead->interrupt;
+    waiter->before_sleep = sipc_session_watch;
+    waiter->context = lead;
+}
+
+static int by_slot(const void *one, const void *other) {
+    const struct flight *a = one, *b = other;
+    return a->session->caller.slot->index < b->session->caller.slot->index ? -1 : 1;
+}
+
+static void release_sessions(sipc_pipeline *pipeline, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        sipc_pool_release(&pipeline->host->pool, pipeline->flights[i].session);
+}
+
+static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot,
+                                    struct sipc_deadline *deadline) {
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        uint32_t slot = first_slot == SIPC_ANY_SLOT ? SIPC_ANY_SLOT : first_slot + i;
+        sipc_status status =
+            sipc_pool_acquire(&pipeline->host->pool, slot, deadline, &pipeline->flights[i].session);
+        if (!status) continue;
+        release_sessions(pipeline, i);
+        return status;
+    }
+    // Workers of a group look at their slots in this order.
+    qsort(pipeline->flights, pipeline->depth, sizeof pipeline->flights[0], by_slot);
+    pipeline->lead = pipeline->flights[0].session;
+    return SIPC_OK;
+}
+
+static sipc_status check_open(const sipc_host *host, uint32_t first_slot, uint32_t depth,
+                              sipc_completed completed) {
+    sipc_status status = sipc_host_check(host);
+    if (status) return status;
+    if (!completed)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "completed is NULL; pass who hears of responses");
+    uint32_t count = host->pool.count;
+    if (depth == 0 || depth > count)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "a pipeline of depth %u needs as many slots, the host has %u", depth,
+                         count);
+    if (first_slot != SIPC_ANY_SLOT && first_slot > count - depth)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "there are no %u slots from slot %u on; the host has %u", depth,
+                         first_slot, count);
+    return SIPC_OK;
+}
+
+sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t depth,
+                               uint64_t timeout_ns, sipc_completed completed, void *context,
+                               sipc_pipeline **pipeline) {
+    if (!pipeline)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "pipeline is NULL; pass where to put the handle");
+    *pipeline = NULL;
+    sipc_status status = check_open(host, first_slot, depth, completed);
+    if (status) return status;
+    sipc_pipeline *made = calloc(1, sizeof *made + depth * sizeof made->flights[0]);
+    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a pipeline of %u", depth);
+    made->host = host;
+    made->completed = completed;
+    made->context = context;
+    made->depth = depth;
+    struct sipc_deadline deadline = sipc_host_deadline(host, timeout_ns);
+    status = acquire_sessions(made, first_slot, &deadline);
+    if (status) {
+        free(made);
+        return status;
+    }
+    lead_group(made);
+    *pipeline = made;
+    return SIPC_OK;
+}
+
+static sipc_status check_pipeline(const sipc_pipeline *pipeline) {
+    if (!pipeline) return sipc_fail(SIPC_INVALID_ARGUMENT, "pipeline is NULL; open one first");
+    return sipc_host_check(pipeline->host);
+}
+
+uint32_t sipc_pipeline_in_flight(const sipc_pipeline *pipeline) {
+    return pipeline->in_flight;
+}
+
+// ---- Submitting --------------------------------------------------------------------------------
+
+static bool can_take(struct flight *flight) {
+    if (flight->state == ABANDONED && sipc_caller_usable(&flight->session->caller))
+        flight->state = LANDED;
+    return flight->state == LANDED;
+}
+
+static struct flight *free_flight(sipc_pipeline *pipeline) {
+    for (uint32_t i = 0, at = pipeline->next; i < pipeline->depth; i++, at = after(pipeline, at)) {
+        if (!can_take(&pipeline->flights[at])) continue;
+        pipeline->next = at;
+        return &pipeline->flights[at];
+    }
+    return NULL;
+}
+
+static sipc_status full(const sipc_pipeline *pipeline) {
+    if (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)
+        return sipc_host_closed();
+    return sipc_fail(SIPC_ALL_SLOTS_BUSY,
+                     "%u requests are in flight or in a handler that outlived its deadline, of a "
+                     "depth of %u; reap first",
+                     pipeline->in_flight, pipeline->depth);
+}
+
+void *sipc_pipeline_request(sipc_pipeline *pipeline, uint32_t *capacity) {
+    if (check_pipeline(pipeline)) return NULL;
+    struct flight *flight = free_flight(pipeline);
+    if (!flight) {
+        full(pipeline);
+        return NULL;
+    }
+    if (capacity) *capacity = flight->session->caller.slot->request_capacity;
+    return flight->session->caller.slot->request;
+}
+
+static sipc_status depart(sipc_pipeline *pipeline, struct flight *flight, uint32_t message_id,
+                          const void *request, uint32_t size) {
+    struct sipc_caller *caller = &flight->session->caller;
+    flight->events = sipc_session_events(flight->session);
+    bool published = size <= SIPC_TINY_CAPACITY
+                         ? sipc_caller_publish(caller, true, message_id, request, size)
+                         : sipc_caller_publish(caller, false, message_id, request, size);
+    if (SIPC_UNLIKELY(!published)) return sipc_caller_lost(SIPC_REGION_LOST);
+    flight->state = IN_FLIGHT;
+    pipeline->in_flight++;
+    pipeline->timed += flight->end != SIPC_NEVER;
+    pipeline->next = after(pipeline, pipeline->next);
+    // The host may have closed the slot just before, unaware of us: then we do that again, and the
+    // next reap tells the request's fate. After the barrier of publishing.
+    if (SIPC_UNLIKELY(sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE))
+        sipc_caller_close(caller);
+    return SIPC_OK;
+}
+
+sipc_status sipc_pipeline_submit(sipc_pipeline *pipeline, uint32_t message_id, const void *request,
+                                 uint32_t request_size, uint64_t timeout_ns, uint64_t tag) {
+    sipc_status status = check_pipeline(pipeline);
+    if (SIPC_UNLIKELY(status)) return status;
+    if (SIPC_UNLIKELY(!request && request_size))
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the request is NULL but its size is %u",
+                         request_size);
+    struct flight *flight = free_flight(pipeline);
+    if (SIPC_UNLIKELY(!flight)) return full(pipeline);
+    if (SIPC_UNLIKELY(!sipc_caller_may(&flight->session->caller, message_id, request_size))) {
+        status = sipc_session_refuse(flight->session, message_id, request_size);
+        if (status) return status;
+    }
+    struct sipc_deadline deadline = sipc_host_deadline(pipeline->host, timeout_ns);
+    flight->end = sipc_deadline_at(&deadline);
+    flight->tag = tag;
+    if (SIPC_LIKELY(sipc_session_enter_call(pipeline->lead)))
+        status = depart(pipeline, flight, message_id, request, request_size);
+    else
+        status = sipc_host_closed();
+    sipc_session_leave(pipeline->lead);
+    return status;
+}
+
+// ---- Reaping -----------------------------------------------------------------------------------
+
+static void complete(sipc_pipeline *pipeline, struct flight *flight, sipc_status status,
+                     const struct sipc_answer *answer) {
+    pipeline->in_flight--;
+    pipeline->timed -= flight->end != SIPC_NEVER;
+    // The response stands in the slot while it is told: nothing is submitted there.
+    flight->state = REPORTED;
+    pipeline->reaping = true;
+    const sipc_completion completion = {.tag = flight->tag,
+                                        .status = status,
+                                        .response = answer->data,
+                                        .response_size = answer->size,
+                                        .message_id = answer->message_id};
+    pipeline->completed(pipeline->context, &completion);
+    pipeline->reaping = false;
+    flight->state = flight->session->caller.abandoned ? ABANDONED : LANDED;
+}
+
+// Takes a response that was seen to stand.
+static void land(sipc_pipeline *pipeline, struct flight *flight) {
+    struct sipc_caller *caller = &flight->session->caller;
+    struct sipc_answer answer = {.data = NULL};
+    sipc_status status;
+    if (caller->tiny &&
+        sipc_load_acquire(&caller->slot->turn->tiny_state) == sipc_caller_awaited(caller))
+        status = sipc_caller_take_from_turn_line(caller, &answer);
+    else
+        status = sipc_caller_take_from_own_line(caller, &answer);
+    // Asked last: nothing that was read before tells the truth then.
+    if (SIPC_UNLIKELY(sipc_slot_is_lost(caller->slot))) {
+        answer = (struct sipc_answer){.data = NULL};
+        status = sipc_caller_lost(SIPC_REGION_LOST_MAYBE_EXECUTED);
+    }
+    complete(pipeline, flight, status, &answer);
+}
+
+// Ends a request without waiting for its response, unless that stands by now.
+static void end_flight(sipc_pipeline *pipeline, struct flight *flight, enum sipc_wait_result why) {
+    struct sipc_answer answer = {.data = NULL};
+    struct sipc_caller *caller = &flight->session->caller;
+    caller->damaged = false;
+    sipc_status status = sipc_caller_end(caller, why, &answer);
+    if (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)
+        sipc_caller_close(caller);
+    complete(pipeline, flight, status, &answer);
+}
+
+static uint32_t land_those_in_order(sipc_pipeline *pipeline, uint32_t most) {
+    uint32_t landed = 0;
+    while (landed < most && pipeline->in_flight > 0) {
+        struct flight *flight = &pipeline->flights[pipeline->oldest];
+        if (flight->state == IN_FLIGHT && !stands(flight)) break;
+        pipeline->oldest = after(pipeline, pipeline->oldest);
+        if (flight->state != IN_FLIGHT) continue;
+        SIPC_PREFETCH(pipeline->flights[pipeline->oldest].session->caller.slot->turn);
+        land(pipeline, flight);
+        landed++;
+    }
+    return landed;
+}
+
+static uint32_t land_all_that_stand(sipc_pipeline *pipeline, uint32_t most) {
+    uint32_t landed = land_those_in_order(pipeline, most);
+    for (uint32_t i = 0; i < pipeline->depth && landed < most; i++) {
+        struct flight *flight = &pipeline->flights[i];
+        if (flight->state != IN_FLIGHT || !stands(flight)) continue;
+        land(pipeline, flight);
+        landed++;
+    }
+    return landed;
+}
+
+static enum sipc_wait_result why_it_ends(const sipc_pipeline *pipeline, const struct flight *flight,
+                                         uint64_t now) {
+    if (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)
+        return SIPC_WAIT_INTERRUPTED;
+    if (sipc_session_events(flight->session) != flight->events) return SIPC_WAIT_INTERRUPTED;
+    return now >= flight->end ? SIPC_WAIT_DEADLINE : SIPC_WAIT_READY;
+}
+
+// Ends the requests whose deadline has passed, whose responder has died, or all of a host that
+// closes.
+static uint32_t end_the_hopeless(sipc_pipeline *pipeline) {
+    uint64_t now = pipeline->timed ? sipc_os_now() : 0;
+    uint32_t ended = 0;
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        struct flight *flight = &pipeline->flights[i];
+        if (flight->state != IN_FLIGHT) continue;
+        enum sipc_wait_result why = why_it_ends(pipeline, flight, now);
+        if (why == SIPC_WAIT_READY) continue;
+        end_flight(pipeline, flight, why);
+        ended++;
+    }
+    return ended;
+}
+
+static uint64_t first_end(const sipc_pipeline *pipeline, uint64_t end) {
+    for (uint32_t i = 0; i < pipeline->depth && pipeline->timed; i++) {
+        const struct flight *flight = &pipeline->flights[i];
+        if (flight->state == IN_FLIGHT && flight->end < end) end = flight->end;
+    }
+    return end;
+}
+
+static bool spin(sipc_pipeline *pipeline) {
+    struct sipc_waiter *waiter = waiter_of(pipeline);
+    for (uint32_t polls = waiter->spin; polls > 0; polls--) {
+        bool aside = polls % LOOK_ASIDE == 0;
+        if (aside) pipeline->aside = after(pipeline, pipeline->aside);
+        const struct flight *flight =
+            &pipeline->flights[aside ? pipeline->aside : pipeline->oldest];
+        if (flight->state == IN_FLIGHT && stands(flight)) {
+            sipc_spin_paid(waiter);
+            return true;
+        }
+        sipc_pause();
+    }
+    return false;
+}
+
+// Waits until something can be completed, at most until the end.
+static uint32_t wait_for_some(sipc_pipeline *pipeline, uint32_t most, uint64_t end) {
+    struct sipc_waiter *waiter = waiter_of(pipeline);
+    for (;;) {
+        // Before the look: what comes after it ends the wait.
+        sipc_waiter_begin(waiter);
+        uint32_t done = end_the_hopeless(pipeline);
+        if (done == 0) done = spin(pipeline) ? land_all_that_stand(pipeline, most) : 0;
+        if (done > 0 || pipeline->in_flight == 0) return done;
+        uint64_t until = first_end(pipeline, end);
+        struct sipc_deadline deadline = {.timeout = until == SIPC_NEVER ? SIPC_FOREVER : 0,
+                                         .at = until};
+        sipc_wait_slow(waiter, any_stands, pipeline, &deadline);
+        take_back_announcement(pipeline);
+        done = land_all_that_stand(pipeline, most);
+        if (done > 0) return done;
+        if (end != SIPC_NEVER && sipc_os_now() >= end) return end_the_hopeless(pipeline);
+    }
+}
+
+// Whether others have been answered for long. Then its responder is watched, as before a sleep.
+static bool oldest_is_suspect(sipc_pipeline *pipeline) {
+    const struct flight *flight = &pipeline->flights[pipeline->oldest];
+    if (flight->state != IN_FLIGHT || ++pipeline->overtaken % OVERTAKEN_LOOK != 0) return false;
+    sipc_session_watch(flight->session);
+    return true;
+}
+
+static uint32_t reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns) {
+    uint32_t done = land_those_in_order(pipeline, most);
+    if (done > 0 && pipeline->timed == 0) return done;
+    if (done == 0) done = land_all_that_stand(pipeline, most);
+    // A request that is late, or whose responder has died, ends also while others are answered.
+    if (pipeline->timed > 0 || oldest_is_suspect(pipeline)) done += end_the_hopeless(pipeline);
+    if (done > 0 || wait_ns == 0 || pipeline->in_flight == 0) return done;
+    struct sipc_deadline deadline = sipc_deadline_after(wait_ns);
+    return wait_for_some(pipeline, most, sipc_deadline_at(&deadline));
+}
+
+sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
+                               uint32_t *reaped) {
+    if (reaped) *reaped = 0;
+    sipc_status status = check_pipeline(pipeline);
+    if (status) return status;
+    if (pipeline->reaping)
+        return sipc_fail(SIPC_BUSY, "called from a completion; reap when that has returned");
+    bool open = sipc_session_enter_call(pipeline->lead);
+    uint32_t done =
+        open ? reap(pipeline, most ? most : UINT32_MAX, wait_ns) : end_the_hopeless(pipeline);
+    sipc_session_leave(pipeline->lead);
+    if (reaped) *reaped = done;
+    return open || done > 0 ? SIPC_OK : sipc_host_closed();
+}
+
+sipc_status sipc_pipeline_close(sipc_pipeline *pipeline) {
+    if (!pipeline) return SIPC_OK;
+    sipc_status status = check_pipeline(pipeline);
+    if (status) return status;
+    if (pipeline->reaping)
+        return sipc_fail(SIPC_BUSY, "called from a completion; close when that has returned");
+    sipc_session_enter(pipeline->lead);
+    for (uint32_t i = 0; i < pipeline->depth; i++)
+        if (pipeline->flights[i].state == IN_FLIGHT)
+            end_flight(pipeline, &pipeline->flights[i], SIPC_WAIT_CALLED_OFF);
+    sipc_session_leave(pipeline->lead);
+    disband_group(pipeline);
+    release_sessions(pipeline, pipeline->depth);
+    free(pipeline);
+    return SIPC_OK;
+}

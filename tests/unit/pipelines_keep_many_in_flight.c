@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+// Promise: each request of a pipeline completes exactly once, with its own response or with its
+// fate, in whatever order the answers come; the thread that reaps sleeps and is woken by any of
+// them (spec 7.1).
+#include <string.h>
+
+#include "internal/atomics.h"
+#include "left_behind.h"
+#include "pair.h"
+#include "threads.h"
+
+#define SOON UINT64_C(3000000)
+#define MOST 64u
+
+// What was told of completions.
+static struct {
+    unsigned count;
+    uint64_t tags[MOST * 64];
+    sipc_status statuses[MOST * 64];
+    unsigned wrong; // responses that are not their request's
+    sipc_pipeline *nested;
+    sipc_status reaped_inside, closed_inside, submitted_inside;
+} told;
+
+// A request says its tag and fills the rest with what follows from it.
+static uint32_t write_request(uint8_t *request, uint64_t tag) {
+    uint32_t size = 8 + (uint32_t)(tag * 7 % 90);
+    memcpy(request, &tag, sizeof tag);
+    for (uint32_t i = 8; i < size; i++) request[i] = (uint8_t)(tag + i);
+    return size;
+}
+
+static bool answers(const sipc_completion *completion, uint64_t tag) {
+    uint8_t expected[128];
+    uint32_t size = write_request(expected, tag);
+    return completion->response_size == size && memcmp(completion->response, expected, size) == 0;
+}
+
+static void take_note(void *context, const sipc_completion *completion) {
+    (void)context;
+    if (completion->status == SIPC_OK && !answers(completion, completion->tag)) told.wrong++;
+    if (told.count < MOST * 64) {
+        told.tags[told.count] = completion->tag;
+        told.statuses[told.count] = completion->status;
+    }
+    told.count++;
+    if (!told.nested) return;
+    told.reaped_inside = sipc_pipeline_reap(told.nested, 0, 0, NULL);
+    told.closed_inside = sipc_pipeline_close(told.nested);
+}
+
+static sipc_pipeline *open_pipeline(sipc_host *host, uint32_t depth) {
+    sipc_pipeline *pipeline;
+    memset(&told, 0, sizeof told);
+    assert_int_equal(
+        sipc_pipeline_open(host, SIPC_ANY_SLOT, depth, SIPC_FOREVER, take_note, NULL, &pipeline),
+        SIPC_OK);
+    return pipeline;
+}
+
+static sipc_status submit(sipc_pipeline *pipeline, uint64_t tag, uint64_t timeout_ns) {
+    uint8_t request[128];
+    uint32_t size = write_request(request, tag);
+    return sipc_pipeline_submit(pipeline, SIPC_MESSAGE_NORMAL, request, size, timeout_ns, tag);
+}
+
+static void reap_until(sipc_pipeline *pipeline, unsigned count) {
+    while (told.count < count) {
+        uint32_t reaped;
+        assert_int_equal(sipc_pipeline_reap(pipeline, 0, SIPC_FOREVER, &reaped), SIPC_OK);
+        assert_int_not_equal(reaped, 0);
+    }
+}
+
+// ---- Handlers ----------------------------------------------------------------------------------
+
+// Each tag below 8 waits at a gate of its own.
+static struct gate gates[8];
+
+static sipc_status wait_at_gate(void *context, const sipc_request *request,
+                                sipc_response *response) {
+    uint64_t tag;
+    memcpy(&tag, request->data, sizeof tag);
+    if (tag < 8) gate_pass(&gates[tag]);
+    return echo(context, request, response);
+}
+
+static int begin(void **state) {
+    note_what_exists(state);
+    for (unsigned i = 0; i < 8; i++) gate_make(&gates[i]);
+    return 0;
+}
+
+static int end(void **state) {
+    for (unsigned i = 0; i < 8; i++) gate_free(&gates[i]);
+    return nothing_is_left_behind(state);
+}
+
+static struct pair pair;
+
+// ---- Promises ----------------------------------------------------------------------------------
+
+static void exchange_many(uint32_t depth, const sipc_wait_policy *wait, unsigned total) {
+    pair_open(&pair, depth, 256, wait, echo, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, depth);
+    unsigned sent = 0;
+    while (told.count < total) {
+        while (sent < total && submit(pipeline, sent, SIPC_FOREVER) == SIPC_OK) sent++;
+        uint32_t reaped;
+        assert_int_equal(sipc_pipeline_reap(pipeline, sent % 3, SIPC_FOREVER, &reaped), SIPC_OK);
+    }
+    assert_int_equal(told.count, total);
+    assert_int_equal(told.wrong, 0);
+    static bool seen[MOST * 64];
+    memset(seen, 0, sizeof seen);
+    for (unsigned i = 0; i < total; i++) {
+        assert_int_equal(told.statuses[i], SIPC_OK);
+        assert_false(seen[told.tags[i]]);
+        seen[told.tags[i]] = true;
+    }
+    assert_int_equal(sipc_pipeline_in_flight(pipeline), 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void each_request_completes_once_with_its_own_response(void **state) {
+    (void)state;
+    exchange_many(1, NULL, 500);
+    exchange_many(5, NULL, 4000);
+    exchange_many(16, NULL, 4000);
+}
+
+static void who_reaps_asleep_is_woken_by_any_response(void **state) {
+    (void)state;
+    exchange_many(1, &sleeper, 300);
+    exchange_many(4, &sleeper, 1500);
+    exchange_many(16, &sleeper, 2000);
+}
+
+static void answers_are_taken_in_the_order_in_which_they_come(void **state) {
+    (void)state;
+    pair_open(&pair, 4, 256, &sleeper, wait_at_gate, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 4);
+    for (uint64_t tag = 0; tag < 4; tag++)
+        assert_int_equal(submit(pipeline, tag, SIPC_FOREVER), SIPC_OK);
+    static const unsigned order[] = {2, 0, 3, 1};
+    for (unsigned i = 0; i < 4; i++) {
+        gate_open(&gates[order[i]]);
+        reap_until(pipeline, i + 1);
+        assert_int_equal(told.tags[i], order[i]);
+    }
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void a_full_pipeline_refuses_and_takes_again_after_a_reap(void **state) {
+    (void)state;
+    pair_open(&pair, 3, 256, NULL, wait_at_gate, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 2);
+    assert_int_equal(submit(pipeline, 0, SIPC_FOREVER), SIPC_OK);
+    assert_int_equal(submit(pipeline, 1, SIPC_FOREVER), SIPC_OK);
+    assert_int_equal(sipc_pipeline_in_flight(pipeline), 2);
+    assert_int_equal(submit(pipeline, 100, SIPC_FOREVER), SIPC_ALL_SLOTS_BUSY);
+    assert_null(sipc_pipeline_request(pipeline, NULL));
+    gate_open(&gates[1]);
+    reap_until(pipeline, 1);
+    assert_int_equal(submit(pipeline, 100, SIPC_FOREVER), SIPC_OK);
+    gate_open(&gates[0]);
+    reap_until(pipeline, 3);
+    assert_int_equal(told.wrong, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void requests_can_be_written_in_place(void **state) {
+    (void)state;
+    pair_open(&pair, 2, 256, NULL, echo, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 2);
+    for (uint64_t tag = 0; tag < 40; tag++) {
+        uint32_t capacity;
+        uint8_t *place = sipc_pipeline_request(pipeline, &capacity);
+        assert_non_null(place);
+        assert_int_equal(capacity, 128);
+        uint32_t size = write_request(place, tag);
+        assert_int_equal(
+            sipc_pipeline_submit(pipeline, SIPC_MESSAGE_NORMAL, place, size, SIPC_FOREVER, tag),
+            SIPC_OK);
+        reap_until(pipeline, (unsigned)tag + 1);
+    }
+    assert_int_equal(told.wrong, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void a_deadline_tells_the_fate_and_frees_the_slot_when_it_is_free(void **state) {
+    (void)state;
+    pair_open(&pair, 1, 256, NULL, wait_at_gate, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 1);
+    assert_int_equal(submit(pipeline, 0, SOON), SIPC_OK);
+    give_others_time();
+    reap_until(pipeline, 1);
+    // The worker has had time to begin it, as a rule.
+    bool begun = told.statuses[0] == SIPC_TIMEOUT_MAYBE_EXECUTED;
+    if (!begun) assert_int_equal(told.statuses[0], SIPC_TIMEOUT);
+    if (begun) {
+        assert_int_equal(submit(pipeline, 100, SIPC_FOREVER), SIPC_ALL_SLOTS_BUSY);
+        gate_open(&gates[0]);
+        while (submit(pipeline, 100, SIPC_FOREVER) != SIPC_OK) give_others_time();
+    } else {
+        assert_int_equal(submit(pipeline, 100, SIPC_FOREVER), SIPC_OK);
+    }
+    reap_until(pipeline, 2);
+    assert_int_equal(told.tags[1], 100);
+    assert_int_equal(told.statuses[1], SIPC_OK);
+    assert_int_equal(told.wrong, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void without_a_guest_a_request_is_not_started(void **state) {
+    (void)state;
+    sipc_host *host = open_host(fresh_name(), 2, 256, &sleeper);
+    sipc_pipeline *pipeline = open_pipeline(host, 2);
+    assert_int_equal(submit(pipeline, 7, SOON), SIPC_OK);
+    reap_until(pipeline, 1);
+    assert_int_equal(told.statuses[0], SIPC_TIMEOUT);
+    // And a reap that waits for less than the deadline returns with nothing.
+    assert_int_equal(submit(pipeline, 8, SIPC_FOREVER), SIPC_OK);
+    uint32_t reaped = 1;
+    assert_int_equal(sipc_pipeline_reap(pipeline, 0, SOON, &reaped), SIPC_OK);
+    assert_int_equal(reaped, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.statuses[1], SIPC_CLOSED);
+    sipc_host_close(host);
+}
+
+static void closing_tells_the_fate_of_what_is_in_flight(void **state) {
+    (void)state;
+    pair_open(&pair, 2, 256, NULL, wait_at_gate, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 2);
+    assert_int_equal(submit(pipeline, 0, SIPC_FOREVER), SIPC_OK);
+    assert_int_equal(submit(pipeline, 1, SIPC_FOREVER), SIPC_OK);
+    gate_open(&gates[0]);
+    reap_until(pipeline, 1);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    assert_int_equal(told.count, 2);
+    assert_true(told.statuses[1] == SIPC_CLOSED || told.statuses[1] == SIPC_CLOSED_MAYBE_EXECUTED);
+    gate_open(&gates[1]);
+    // The slots are the host's again.
+    assert_int_equal(call_with(pair.host, "12345678", 8, SIPC_FOREVER), SIPC_BUFFER_TOO_SMALL);
+    pair_close(&pair);
+}
+
+static void shut_down_soon(void *context) {
+    give_others_time();
+    sipc_host_shutdown(context);
+}
+
+static void a_shutdown_ends_the_reap_and_every_request(void **state) {
+    (void)state;
+    pair_open(&pair, 4, 256, &sleeper, wait_at_gate, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 3);
+    for (uint64_t tag = 0; tag < 3; tag++)
+        assert_int_equal(submit(pipeline, tag, SIPC_FOREVER), SIPC_OK);
+    struct thread other;
+    thread_start(&other, shut_down_soon, pair.host);
+    reap_until(pipeline, 3);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(told.statuses[i] == SIPC_CLOSED ||
+                    told.statuses[i] == SIPC_CLOSED_MAYBE_EXECUTED);
+    thread_join(&other);
+    assert_int_equal(submit(pipeline, 9, SIPC_FOREVER), SIPC_CLOSED);
+    assert_int_equal(sipc_pipeline_reap(pipeline, 0, SIPC_FOREVER, NULL), SIPC_CLOSED);
+    for (unsigned i = 0; i < 3; i++) gate_open(&gates[i]);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void a_completion_may_not_reap_or_close(void **state) {
+    (void)state;
+    pair_open(&pair, 1, 256, NULL, echo, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 1);
+    told.nested = pipeline;
+    assert_int_equal(submit(pipeline, 9, SIPC_FOREVER), SIPC_OK);
+    reap_until(pipeline, 1);
+    assert_int_equal(told.reaped_inside, SIPC_BUSY);
+    assert_int_equal(told.closed_inside, SIPC_BUSY);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+static void bad_input_is_refused(void **state) {
+    (void)state;
+    sipc_host *host = open_host(fresh_name(), 2, 256, NULL);
+    sipc_pipeline *pipeline;
+#define OPEN(first, depth, completed)                                                              \
+    sipc_pipeline_open(host, first, depth, SOON, completed, NULL, &pipeline)
+    assert_int_equal(OPEN(SIPC_ANY_SLOT, 0, take_note), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(OPEN(SIPC_ANY_SLOT, 3, take_note), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(OPEN(1, 2, take_note), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(OPEN(0, 2, NULL), SIPC_INVALID_ARGUMENT);
+    assert_null(pipeline);
+    sipc_session *session;
+    assert_int_equal(sipc_host_acquire(host, 1, SOON, &session), SIPC_OK);
+    assert_int_equal(OPEN(0, 2, take_note), SIPC_ALL_SLOTS_BUSY);
+    sipc_session_release(session);
+    assert_int_equal(OPEN(0, 2, take_note), SIPC_OK);
+#undef OPEN
+    assert_int_equal(sipc_pipeline_submit(pipeline, 0, NULL, 1, SOON, 0), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_submit(pipeline, 5, "", 1, SOON, 0), SIPC_BAD_MESSAGE_ID);
+    uint8_t large[129] = {0};
+    assert_int_equal(sipc_pipeline_submit(pipeline, 0, large, sizeof large, SOON, 0),
+                     SIPC_REQUEST_TOO_LARGE);
+    assert_int_equal(sipc_pipeline_submit(NULL, 0, "", 1, SOON, 0), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_in_flight(pipeline), 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    assert_int_equal(sipc_pipeline_close(NULL), SIPC_OK);
+    sipc_host_close(host);
+}
+
+int main(int count, char **arguments) {
+    chosen_backend = backend_of_arguments(count, arguments);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(each_request_completes_once_with_its_own_response),
+        TEST(who_reaps_asleep_is_woken_by_any_response),
+        TEST(answers_are_taken_in_the_order_in_which_they_come),
+        TEST(a_full_pipeline_refuses_and_takes_again_after_a_reap),
+        TEST(requests_can_be_written_in_place),
+        TEST(a_deadline_tells_the_fate_and_frees_the_slot_when_it_is_free),
+        TEST(without_a_guest_a_request_is_not_started),
+        TEST(closing_tells_the_fate_of_what_is_in_flight),
+        TEST(a_shutdown_ends_the_reap_and_every_request),
+        TEST(a_completion_may_not_reap_or_close),
+        TEST(bad_input_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
