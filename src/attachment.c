@@ -5,24 +5,26 @@
 #include <stdlib.h>
 
 #include "internal/errors.h"
-#include "internal/responder.h"
+#include "internal/group.h"
 
-// One claimed slot and the thread that serves it. A handler may end its thread; another carries on.
+// A thread and the claimed slots that it serves. A handler may end its thread; another carries on.
 struct worker {
-    struct sipc_responder responder;
+    struct sipc_group group;
+    struct sipc_responder *current; // whose request is handled, or was last
     struct sipc_attachment *attachment;
     struct sipc_os_thread thread; // that serves now; written by itself
     struct sipc_os_thread former; // that its handler ended, if has_former: not joined yet
     bool has_former;
     bool started; // has a thread
     bool done;    // its thread ends because there is nothing left to do
-    bool serving; // holds its claim
 };
 
 struct sipc_attachment {
     struct sipc_region region;
     uint64_t incarnation;
     const void *owner;
+    struct sipc_responder *responders; // of the claimed slots
+    uint32_t slot_count;
     struct worker *workers;
     uint32_t worker_count;
     sipc_handler handler;
@@ -50,11 +52,10 @@ static sipc_status claim_slot(struct sipc_attachment *attachment, uint32_t index
     sipc_status status =
         sipc_os_claim(&attachment->region.object, SIPC_CLAIM_FIRST_SLOT + index, &won);
     if (status || !won) return status;
-    struct worker *worker = &attachment->workers[attachment->worker_count++];
-    worker->attachment = attachment;
-    worker->serving = true;
-    sipc_responder_init(&worker->responder, &attachment->region.slots[index],
-                        attachment->incarnation, policy, &attachment->stopping);
+    struct sipc_responder *responder = &attachment->responders[attachment->slot_count++];
+    sipc_responder_init(responder, &attachment->region.slots[index], attachment->incarnation,
+                        policy, &attachment->stopping);
+    responder->serving = true;
     return SIPC_OK;
 }
 
@@ -70,7 +71,7 @@ static sipc_status claim_wanted(struct sipc_attachment *attachment, uint32_t slo
     if (!seen) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to claim %u slots", slots);
     sipc_status status = SIPC_OK;
     for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < slots && attachment->worker_count < wanted && !status; i++) {
+        for (uint32_t i = 0; i < slots && attachment->slot_count < wanted && !status; i++) {
             uint32_t code = caller_code(attachment, i);
             if (seen[i] || (pass == 0 && code != SIPC_CODE_REQUEST)) continue;
             seen[i] = true;
@@ -84,21 +85,61 @@ static sipc_status claim_wanted(struct sipc_attachment *attachment, uint32_t slo
     return status;
 }
 
+// How many slots to claim.
+static sipc_status count_wanted(const struct sipc_attachment *attachment,
+                                const sipc_guest_options *options, uint32_t *wanted) {
+    uint32_t slots = attachment->region.geometry.host_slots;
+    uint64_t each = options->slots_per_worker ? options->slots_per_worker : 1;
+    uint64_t all = options->workers ? options->workers * each : slots;
+    if (all > slots || each > slots)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "%u workers of %llu slots each for the %u slots of region \"%s\"; ask for "
+                         "less",
+                         options->workers, (unsigned long long)each, slots,
+                         attachment->region.name);
+    *wanted = (uint32_t)all;
+    return SIPC_OK;
+}
+
+static int by_slot(const void *one, const void *other) {
+    const struct sipc_responder *a = one, *b = other;
+    return a->slot->index < b->slot->index ? -1 : 1;
+}
+
+// Slots next to each other go to one worker, in the order in which a pipeline fills them.
+static sipc_status divide_among_workers(struct sipc_attachment *attachment, uint32_t each) {
+    uint32_t count = (attachment->slot_count + each - 1) / each;
+    attachment->workers = calloc(count, sizeof *attachment->workers);
+    if (!attachment->workers)
+        return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u workers", count);
+    qsort(attachment->responders, attachment->slot_count, sizeof attachment->responders[0],
+          by_slot);
+    for (uint32_t first = 0; first < attachment->slot_count; first += each) {
+        struct worker *worker = &attachment->workers[attachment->worker_count++];
+        uint32_t left = attachment->slot_count - first;
+        worker->attachment = attachment;
+        worker->current = &attachment->responders[first];
+        sipc_group_init(&worker->group, worker->current, left < each ? left : each);
+    }
+    return SIPC_OK;
+}
+
 static sipc_status claim_slots(struct sipc_attachment *attachment,
                                const sipc_guest_options *options) {
     const char *name = attachment->region.name;
     uint32_t slots = attachment->region.geometry.host_slots;
-    uint32_t wanted = options->workers ? options->workers : slots;
-    if (wanted > slots)
-        return sipc_fail(SIPC_INVALID_ARGUMENT,
-                         "%u workers for the %u slots of region \"%s\"; ask for less", wanted,
-                         slots, name);
-    attachment->workers = calloc(wanted, sizeof *attachment->workers);
-    if (!attachment->workers)
-        return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u workers", wanted);
+    uint32_t wanted = 0;
+    sipc_status status = count_wanted(attachment, options, &wanted);
+    if (status) return status;
+    attachment->responders = calloc(wanted, sizeof *attachment->responders);
+    if (!attachment->responders)
+        return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u slots", wanted);
     uint32_t closed = 0;
-    sipc_status status = claim_wanted(attachment, slots, wanted, &options->wait, &closed);
-    if (status || attachment->worker_count > 0) return status;
+    status = claim_wanted(attachment, slots, wanted, &options->wait, &closed);
+    if (!status && attachment->slot_count > 0)
+        status = divide_among_workers(attachment,
+                                      options->slots_per_worker ? options->slots_per_worker : 1);
+    if (status || attachment->slot_count > 0) return status;
     if (slots > 0 && closed == slots)
         return sipc_fail(SIPC_NO_HOST,
                          "the host of region \"%s\" is closing it; start the next one", name);
@@ -106,12 +147,16 @@ static sipc_status claim_slots(struct sipc_attachment *attachment,
                      slots, name);
 }
 
-static void leave_slot(struct worker *worker) {
-    if (!worker->serving) return;
-    worker->serving = false;
-    sipc_responder_leave(&worker->responder);
-    sipc_os_unclaim(&worker->attachment->region.object,
-                    SIPC_CLAIM_FIRST_SLOT + worker->responder.slot->index);
+static void leave_slot(struct sipc_attachment *attachment, struct sipc_responder *responder) {
+    if (!responder->serving) return;
+    responder->serving = false;
+    sipc_responder_leave(responder);
+    sipc_os_unclaim(&attachment->region.object, SIPC_CLAIM_FIRST_SLOT + responder->slot->index);
+}
+
+static void leave_slots_of(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->group.count; i++)
+        leave_slot(worker->attachment, &worker->group.responders[i]);
 }
 
 // ---- The host ----------------------------------------------------------------------------------
@@ -121,7 +166,7 @@ static void leave_slot(struct worker *worker) {
 static void end(struct sipc_attachment *attachment) {
     sipc_exchange_barrier(&attachment->stopping, 1);
     for (uint32_t i = 0; i < attachment->worker_count; i++)
-        sipc_wait_rouse(&attachment->workers[i].responder.waiter);
+        sipc_wait_rouse(sipc_group_waiter(&attachment->workers[i].group));
 }
 
 static void look_for_host(void *context) {
@@ -178,7 +223,7 @@ sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *opt
 }
 
 uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment) {
-    return attachment->worker_count;
+    return attachment->slot_count;
 }
 
 // ---- Workers -----------------------------------------------------------------------------------
@@ -190,10 +235,11 @@ static void run_worker(void *context) {
     handling = attachment->owner; // every handler on this thread is this owner's
     while (sipc_load_acquire(&attachment->stopping) == 0) {
         // Not a look at the word before this: straight after an answer it would pull the line back.
-        if (sipc_responder_wait(&worker->responder) != SIPC_WAIT_READY) break;
+        if (sipc_group_wait(&worker->group, &worker->current) != SIPC_WAIT_READY) break;
         enum sipc_served served =
-            sipc_responder_serve(&worker->responder, attachment->handler, attachment->context);
+            sipc_responder_serve(worker->current, attachment->handler, attachment->context);
         if (SIPC_UNLIKELY(served == SIPC_SERVED_SHUTDOWN)) sipc_attachment_stop(attachment);
+        // A host that closes one slot closes all.
         if (SIPC_UNLIKELY(served == SIPC_SERVED_CLOSED)) break;
     }
     worker->done = true;
@@ -210,7 +256,8 @@ static void worker_ended(void *context);
 // A handler has ended this thread: answers for it and lets a fresh thread carry on. Once that was
 // started, the worker is not this thread's any more.
 static sipc_status carry_on(struct worker *worker) {
-    sipc_responder_abandon(&worker->responder);
+    sipc_waiter_left(sipc_group_waiter(&worker->group));
+    sipc_responder_abandon(worker->current);
     join_former(worker);
     worker->former = worker->thread;
     worker->has_former = true;
@@ -228,7 +275,7 @@ static void worker_ended(void *context) {
         sipc_store_release(&attachment->threadless, 1);
         end(attachment);
     }
-    leave_slot(worker);
+    leave_slots_of(worker);
     // Release: what the worker did happened before the wait for it returns.
     if (sipc_subtract_barrier(&attachment->running, 1) == 1)
         sipc_os_unpark(&attachment->running, UINT32_MAX);
@@ -258,7 +305,7 @@ sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handl
 
 // One look at a slot on the application's thread.
 struct look {
-    struct worker *worker;
+    struct sipc_responder *responder;
     const void *outer; // whose handler this thread was in before
     bool returned;
 };
@@ -266,15 +313,15 @@ struct look {
 // Also when a handler leaves by an exception or ends the thread.
 static void look_ended(struct look *look) {
     handling = look->outer;
-    if (!look->returned) sipc_responder_abandon(&look->worker->responder);
+    if (!look->returned) sipc_responder_abandon(look->responder);
 }
 
-static enum sipc_served serve_once(struct worker *worker) {
-    struct sipc_attachment *attachment = worker->attachment;
-    SIPC_FINALLY(look_ended) struct look look = {.worker = worker, .outer = handling};
+static enum sipc_served serve_once(struct sipc_attachment *attachment,
+                                   struct sipc_responder *responder) {
+    SIPC_FINALLY(look_ended) struct look look = {.responder = responder, .outer = handling};
     handling = attachment->owner;
     enum sipc_served served =
-        sipc_responder_serve(&worker->responder, attachment->handler, attachment->context);
+        sipc_responder_serve(responder, attachment->handler, attachment->context);
     // cppcheck-suppress unreadVariable ; look_ended() does
     look.returned = true;
     return served;
@@ -285,14 +332,14 @@ sipc_status sipc_attachment_poll(struct sipc_attachment *attachment, sipc_handle
     attachment->handler = handler;
     attachment->context = context;
     uint32_t open = 0;
-    for (uint32_t i = 0; i < attachment->worker_count; i++) {
-        struct worker *worker = &attachment->workers[i];
-        if (!worker->serving || sipc_load_acquire(&attachment->stopping) != 0) continue;
-        enum sipc_served result = serve_once(worker);
+    for (uint32_t i = 0; i < attachment->slot_count; i++) {
+        struct sipc_responder *responder = &attachment->responders[i];
+        if (!responder->serving || sipc_load_acquire(&attachment->stopping) != 0) continue;
+        enum sipc_served result = serve_once(attachment, responder);
         if (result == SIPC_SERVED_REQUEST || result == SIPC_SERVED_SHUTDOWN) ++*served;
         if (result == SIPC_SERVED_SHUTDOWN) sipc_attachment_stop(attachment);
         if (result == SIPC_SERVED_CLOSED)
-            leave_slot(worker);
+            leave_slot(attachment, responder);
         else
             open++;
     }
@@ -347,8 +394,10 @@ void sipc_attachment_release(struct sipc_attachment *attachment) {
     for (uint32_t i = 0; i < attachment->worker_count; i++)
         if (attachment->workers[i].started) sipc_os_thread_join(attachment->workers[i].thread);
     sipc_os_watch_stop(attachment->watch);
-    for (uint32_t i = 0; i < attachment->worker_count; i++) leave_slot(&attachment->workers[i]);
+    for (uint32_t i = 0; i < attachment->slot_count; i++)
+        leave_slot(attachment, &attachment->responders[i]);
     sipc_region_close(&attachment->region);
     free(attachment->workers);
+    free(attachment->responders);
     free(attachment);
 }

@@ -268,8 +268,7 @@ SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
 }
 
 static bool changed(const void *role) {
-    const struct sipc_responder *responder = role;
-    return sipc_load_acquire(&responder->slot->turn->caller_state) != responder->seen;
+    return sipc_responder_has_news(role);
 }
 
 enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {

@@ -186,8 +186,9 @@ typedef struct sipc_host_options {
 /** Options of a guest. Zero all of it, then set what differs: 0 is each field's default. */
 typedef struct sipc_guest_options {
     uint32_t struct_size; /**< 0, or sizeof(sipc_guest_options) as the caller knows it. */
-    uint32_t workers; /**< Slots to serve, one worker each; 0: every slot that is not served yet. */
-    uint32_t any_owner;         /**< 1: accept a region that belongs to another user. */
+    uint32_t workers;   /**< Threads that serve, each slots_per_worker slots; 0: as many as it takes
+                             for every slot that is not served yet. */
+    uint32_t any_owner; /**< 1: accept a region that belongs to another user. */
     sipc_wait_policy wait;      /**< How workers wait. */
     uint32_t reconnect;         /**< 1: sipc_guest_wait() attaches to the next host of the name when
                                      the host has gone, in order or not, and serves on with the same
@@ -196,6 +197,9 @@ typedef struct sipc_guest_options {
     uint64_t attach_timeout_ns; /**< How long to wait for the host; 0: 10 s. */
     const char *sealed_folder;  /**< Not NULL: attach to a sealed region, whose host was given this
                                      folder; any_owner then means the host's user. Not kept. */
+    uint32_t slots_per_worker;  /**< 0: 1, so that no request waits for another's handler. More: one
+                                     thread answers the requests of so many slots, one at a time, as
+                                     pipelines like it. At most all slots of the region. */
 } sipc_guest_options;
 
 /** A host: a region and the right to call through its slots. */
@@ -495,7 +499,7 @@ SIPC_API sipc_status sipc_guest_attach(const char *name, const sipc_guest_option
                                        sipc_guest **guest);
 
 /**
- * Starts one worker thread for each claimed slot.
+ * Starts the worker threads.
  * @param guest a guest. @param handler answers requests. @param context is handed to it.
  * @return SIPC_OK; SIPC_BUSY if it was started already; SIPC_CLOSED if it was stopped; SIPC_SYSTEM
  *         or SIPC_OUT_OF_MEMORY if a worker could not be started: then the guest is stopped, and

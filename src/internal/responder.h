@@ -11,6 +11,7 @@ struct sipc_responder {
     const struct sipc_slot *slot;
     uint32_t seen;      // the caller's word that was dealt with last
     uint32_t last_size; // of the last request that was not tiny: the guess for the next one
+    bool serving;       // its slot is claimed
     struct sipc_waiter waiter;
 };
 
@@ -33,6 +34,11 @@ enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_han
 // A handler has left sipc_responder_serve() without returning, by the end of its thread or by an
 // exception: answers its request as failed.
 void sipc_responder_abandon(struct sipc_responder *responder);
+
+// Whether the caller's word is not what was dealt with last (acquire).
+static inline bool sipc_responder_has_news(const struct sipc_responder *responder) {
+    return sipc_load_acquire(&responder->slot->turn->caller_state) != responder->seen;
+}
 
 // Waits until the caller's word changes.
 enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder);

@@ -259,8 +259,8 @@ static void foreign_users(struct run *run) {
 // In namespaces of its own, without the others' shared memory.
 static void start_apart(struct peer *peer, const char *program, const char *argument,
                         const char *option) {
-    peer_start(peer, "/usr/bin/unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--fork",
-               "--mount-proc", "--kill-child", "/bin/sh", "-c",
+    peer_start(peer, "/usr/bin/unshare", "--user", "--map-root-user", "--mount", "--pid", "--net",
+               "--ipc", "--fork", "--mount-proc", "--kill-child", "/bin/sh", "-c",
                "mount -t tmpfs none /dev/shm && exec \"$0\" \"$@\"", program, argument, option,
                NULL);
 }

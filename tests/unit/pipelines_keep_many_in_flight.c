@@ -98,10 +98,23 @@ static int end(void **state) {
 
 static struct pair pair;
 
+// A guest whose workers serve that many slots each.
+static void open_pair(uint32_t slots, uint32_t each, const sipc_wait_policy *wait,
+                      sipc_handler handler) {
+    sipc_guest_options options = {.slots_per_worker = each};
+    if (wait) options.wait = *wait;
+    pair.name = fresh_name();
+    pair.host = open_host(pair.name, slots, 256, wait);
+    assert_int_equal(sipc_guest_attach(pair.name, &options, &pair.guest), SIPC_OK);
+    assert_int_equal(sipc_guest_slots(pair.guest), slots);
+    assert_int_equal(sipc_guest_start(pair.guest, handler, NULL), SIPC_OK);
+}
+
 // ---- Promises ----------------------------------------------------------------------------------
 
-static void exchange_many(uint32_t depth, const sipc_wait_policy *wait, unsigned total) {
-    pair_open(&pair, depth, 256, wait, echo, NULL);
+static void exchange_many(uint32_t depth, uint32_t each, const sipc_wait_policy *wait,
+                          unsigned total) {
+    open_pair(depth, each, wait, echo);
     sipc_pipeline *pipeline = open_pipeline(pair.host, depth);
     unsigned sent = 0;
     while (told.count < total) {
@@ -125,16 +138,53 @@ static void exchange_many(uint32_t depth, const sipc_wait_policy *wait, unsigned
 
 static void each_request_completes_once_with_its_own_response(void **state) {
     (void)state;
-    exchange_many(1, NULL, 500);
-    exchange_many(5, NULL, 4000);
-    exchange_many(16, NULL, 4000);
+    exchange_many(1, 1, NULL, 500);
+    exchange_many(5, 1, NULL, 4000);
+    exchange_many(16, 1, NULL, 4000);
 }
 
 static void who_reaps_asleep_is_woken_by_any_response(void **state) {
     (void)state;
-    exchange_many(1, &sleeper, 300);
-    exchange_many(4, &sleeper, 1500);
-    exchange_many(16, &sleeper, 2000);
+    exchange_many(1, 1, &sleeper, 300);
+    exchange_many(4, 1, &sleeper, 1500);
+    exchange_many(16, 1, &sleeper, 2000);
+}
+
+static void one_worker_serves_a_group_of_slots(void **state) {
+    (void)state;
+    exchange_many(16, 16, NULL, 4000);
+    exchange_many(16, 5, NULL, 4000);
+    exchange_many(3, 2, NULL, 2000);
+}
+
+static void a_worker_of_a_group_sleeps_once_and_is_woken_by_any_request(void **state) {
+    (void)state;
+    exchange_many(16, 16, &sleeper, 3000);
+    exchange_many(7, 3, &sleeper, 2000);
+    // One caller at a time, each time through another slot.
+    open_pair(5, 5, &sleeper, nod);
+    for (uint32_t i = 0; i < 500; i++) {
+        sipc_call call = {.request = "abc", .request_size = 3, .timeout_ns = SIPC_FOREVER};
+        assert_int_equal(sipc_host_call_slot(pair.host, i * 3 % 5, &call), SIPC_OK);
+    }
+    pair_close(&pair);
+}
+
+static void more_slots_than_there_are_cannot_be_asked_for(void **state) {
+    (void)state;
+    const char *name = fresh_name();
+    sipc_host *host = open_host(name, 4, 256, NULL);
+    sipc_guest *guest;
+    const uint32_t asked[][2] = {{0, 5}, {2, 3}, {5, 0}, {1, UINT32_MAX}, {UINT32_MAX, UINT32_MAX}};
+    for (unsigned i = 0; i < 5; i++) {
+        sipc_guest_options options = {.workers = asked[i][0], .slots_per_worker = asked[i][1]};
+        assert_int_equal(sipc_guest_attach(name, &options, &guest), SIPC_INVALID_ARGUMENT);
+    }
+    sipc_guest_options options = {.workers = 1, .slots_per_worker = 3};
+    assert_int_equal(sipc_guest_attach(name, &options, &guest), SIPC_OK);
+    assert_int_equal(sipc_guest_slots(guest), 3);
+    assert_int_equal(sipc_guest_detach(guest), SIPC_OK);
+    sipc_host_close(host);
 }
 
 static void answers_are_taken_in_the_order_in_which_they_come(void **state) {
@@ -325,6 +375,9 @@ int main(int count, char **arguments) {
     const struct CMUnitTest tests[] = {
         TEST(each_request_completes_once_with_its_own_response),
         TEST(who_reaps_asleep_is_woken_by_any_response),
+        TEST(one_worker_serves_a_group_of_slots),
+        TEST(a_worker_of_a_group_sleeps_once_and_is_woken_by_any_request),
+        TEST(more_slots_than_there_are_cannot_be_asked_for),
         TEST(answers_are_taken_in_the_order_in_which_they_come),
         TEST(a_full_pipeline_refuses_and_takes_again_after_a_reap),
         TEST(requests_can_be_written_in_place),

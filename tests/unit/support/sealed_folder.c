@@ -70,7 +70,7 @@ void send_with(int connection, const void *bytes, size_t size, const int *descri
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(MOST_DESCRIPTORS * sizeof(int))] = {0};
     struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-    assert_true(count <= MOST_DESCRIPTORS);
+    if (count > MOST_DESCRIPTORS) abort();
     if (count) {
         header.msg_control = control;
         header.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -80,7 +80,7 @@ void send_with(int connection, const void *bytes, size_t size, const int *descri
         rights->cmsg_len = CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
     }
-    assert_int_equal(sendmsg(connection, &header, MSG_NOSIGNAL), size);
+    sendmsg(connection, &header, MSG_NOSIGNAL);
 }
 
 int take_by_hand(int connection, uint32_t *answer) {

@@ -19,7 +19,7 @@ const char *sealed_path(const char *name);
 int socket_at(const char *path, int type, int listens);
 // Connected to the path.
 int connection_to(const char *path);
-// Sends these bytes with these descriptors.
+// Sends these bytes with these descriptors, from any thread; who is to receive them may have gone.
 void send_with(int connection, const void *bytes, size_t size, const int *descriptors,
                unsigned count);
 // Receives the handover of a region, waiting for it: the descriptor that came, -1 if none did.
