@@ -91,7 +91,7 @@ static sipc_status count_wanted(const struct sipc_attachment *attachment,
     uint32_t slots = attachment->region.geometry.host_slots;
     uint64_t each = options->slots_per_worker ? options->slots_per_worker : 1;
     uint64_t all = options->workers ? options->workers * each : slots;
-    if (all > slots || each > slots)
+    if (all > slots || options->slots_per_worker > slots)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "%u workers of %llu slots each for the %u slots of region \"%s\"; ask for "
                          "less",
