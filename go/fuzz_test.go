@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// attachErrors are all that a region may be refused with. ErrSystem: it says that it has semaphores, and they
-// are not there.
+// attachErrors are all that a region may be refused with.
 var attachErrors = []error{
-	ErrNoHost, ErrNotARegion, ErrVersionMismatch, ErrBadGeometry, ErrBackendUnsupported, ErrNoSlot, ErrSystem,
+	ErrNoHost, ErrNotARegion, ErrVersionMismatch, ErrBadGeometry, ErrBackendUnsupported, ErrNoSlot,
 }
 
 // takeNumber takes the next number from a fuzzer's input, 0 at its end.

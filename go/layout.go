@@ -75,10 +75,11 @@ const (
 	answerResponderDied    = 6
 )
 
-// Claims are bytes of the object: the host's, then one for each slot's responder.
+// Claims are bytes of the object: the host's, then one for each slot's responder, and far behind them the name's.
 const (
 	claimHost      = 0
 	claimFirstSlot = 1
+	claimName      = 0x40000000
 )
 
 // transportIDSlotShift is where a transport id carries its slot's index + 1.

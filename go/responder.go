@@ -44,7 +44,9 @@ type incoming struct {
 // executed, so that nobody may handle it again.
 func (r *responder) take(pid uint32, namespace, incarnation uint64) {
 	owner := r.slot.owner
-	owner.pid, owner.pidNamespace, owner.incarnation = pid, namespace, incarnation
+	owner.pid = pid
+	owner.pidNamespace = namespace
+	owner.incarnation = incarnation
 	atomic.StoreUint32(&r.slot.responder.waiting, 0)
 	word := atomic.LoadUint32(&r.slot.turn.callerState)
 	r.own = atomic.LoadUint32(&r.slot.responder.state)

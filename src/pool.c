@@ -5,6 +5,10 @@
 
 #define EVERYBODY UINT32_MAX
 
+// Who waits for longer is not overtaken any more. Until then whoever comes first takes a slot: it
+// is in use for less time than it takes to wake another thread.
+#define PATIENCE_NS UINT64_C(20000000)
+
 // The slot that served this thread last: with as many threads as slots each keeps its own.
 static _Thread_local uint32_t last_slot;
 
@@ -16,13 +20,17 @@ static bool try_claim(struct sipc_session *session) {
            sipc_exchange_acquire(&session->claim, SIPC_HELD) == SIPC_FREE;
 }
 
-// A thread of this process that waits for a slot looks again, or all when some wait for one slot.
-static bool unpark(struct sipc_pool *pool) {
+// Threads of this process look again: all who wait for this very slot, and one of those who take
+// any. True: there was one of the latter.
+static bool unpark(struct sipc_pool *pool, struct sipc_session *session) {
+    if (sipc_load_relaxed(&session->wanted) != 0) {
+        sipc_add_barrier(&session->releases, 1);
+        sipc_os_unpark(&session->releases, EVERYBODY);
+    }
     if (sipc_load_relaxed(&pool->parked) == 0) return false;
-    bool all = sipc_load_relaxed(&pool->choosy) != 0;
     sipc_add_barrier(&pool->releases, 1);
-    sipc_os_unpark(&pool->releases, all ? EVERYBODY : 1);
-    return !all;
+    sipc_os_unpark(&pool->releases, 1);
+    return true;
 }
 
 // Says that another slot is free, in one step with the look whether the session is watched at all.
@@ -44,8 +52,8 @@ static void rouse_watcher(struct sipc_pool *pool) {
 }
 
 // A slot is free that was not.
-static void announce(struct sipc_pool *pool) {
-    if (!unpark(pool) && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
+static void announce(struct sipc_pool *pool, struct sipc_session *session) {
+    if (!unpark(pool, session) && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
 }
 
 // A slot that cannot be used now is of use to a parked thread, which will watch it, but not to
@@ -54,9 +62,9 @@ static void give_back(struct sipc_pool *pool, struct sipc_session *session, bool
     // Barrier: either we see who waits, or they see the free slot when they look once more.
     sipc_exchange_barrier(&session->claim, SIPC_FREE);
     if (usable)
-        announce(pool);
+        announce(pool, session);
     else
-        unpark(pool);
+        unpark(pool, session);
 }
 
 void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session) {
@@ -71,6 +79,11 @@ static bool try_slot(struct sipc_session *session) {
     return false;
 }
 
+// For who would take any other as well: not before those who have waited long for this one.
+static bool try_unwanted(struct sipc_session *session) {
+    return sipc_load_relaxed(&session->overtaken) == 0 && try_slot(session);
+}
+
 // ---- Looking for a slot ------------------------------------------------------------------------
 
 static bool is_served(const struct sipc_pool *pool) {
@@ -83,13 +96,13 @@ static bool is_served(const struct sipc_pool *pool) {
 // for a guest to come.
 static struct sipc_session *try_any(struct sipc_pool *pool) {
     struct sipc_session *last = sipc_pool_session(pool, last_slot < pool->count ? last_slot : 0);
-    if (sipc_session_attended(last) && try_slot(last)) return last;
+    if (sipc_session_attended(last) && try_unwanted(last)) return last;
     for (uint32_t i = 0; i < pool->count; i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
-        if (sipc_session_attended(session) && try_slot(session)) return session;
+        if (sipc_session_attended(session) && try_unwanted(session)) return session;
     }
     for (uint32_t i = 0; i < pool->count && !is_served(pool); i++)
-        if (try_slot(sipc_pool_session(pool, i))) return sipc_pool_session(pool, i);
+        if (try_unwanted(sipc_pool_session(pool, i))) return sipc_pool_session(pool, i);
     return NULL;
 }
 
@@ -136,20 +149,31 @@ static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any
     return *result == SIPC_WAIT_READY;
 }
 
+static sipc_word *overtaken_count(struct sipc_pool *pool, uint32_t slot) {
+    return slot == SIPC_ANY_SLOT ? &pool->overtaken : &sipc_pool_session(pool, slot)->overtaken;
+}
+
+// Who comes takes no slot before those who were overtaken: they are told of it, or have one already
+// and pass on what else is free.
+static bool may_take(struct sipc_pool *pool, uint32_t slot) {
+    return sipc_load_relaxed(overtaken_count(pool, slot)) == 0;
+}
+
 // Parks until a slot is released. Returns one that was found meanwhile; NULL: look again or give
 // up.
 static struct sipc_session *park(struct sipc_pool *pool, uint32_t slot, uint64_t deadline,
-                                 bool *passed) {
-    bool choosy = slot != SIPC_ANY_SLOT;
-    if (choosy) sipc_add_barrier(&pool->choosy, 1);
-    sipc_add_barrier(&pool->parked, 1);
-    uint32_t releases = sipc_load_acquire(&pool->releases);
+                                 bool overtaken, bool *passed) {
+    struct sipc_session *one = slot == SIPC_ANY_SLOT ? NULL : sipc_pool_session(pool, slot);
+    sipc_word *waiting = one ? &one->wanted : &pool->parked;
+    sipc_word *told = one ? &one->releases : &pool->releases;
+    sipc_add_barrier(waiting, 1);
+    uint32_t releases = sipc_load_acquire(told);
     // After the barrier: a release that did not see us is seen by this look.
-    struct sipc_session *session = try_acquire(pool, slot);
+    struct sipc_session *session =
+        overtaken || may_take(pool, slot) ? try_acquire(pool, slot) : NULL;
     if (!session && sipc_load_acquire(&pool->closing) == 0)
-        *passed = !sipc_os_park(&pool->releases, releases, deadline);
-    sipc_subtract_barrier(&pool->parked, 1);
-    if (choosy) sipc_subtract_barrier(&pool->choosy, 1);
+        *passed = !sipc_os_park(told, releases, deadline);
+    sipc_subtract_barrier(waiting, 1);
     return session ? session : try_acquire(pool, slot);
 }
 
@@ -163,9 +187,10 @@ static sipc_status all_busy(const struct sipc_pool *pool, uint32_t slot) {
 }
 
 static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
-                                          struct sipc_deadline *deadline, bool *passed) {
+                                          struct sipc_deadline *deadline, bool overtaken,
+                                          bool *passed) {
     struct sipc_session *watched = claim_unusable(pool, slot);
-    if (!watched) return park(pool, slot, sipc_deadline_at(deadline), passed);
+    if (!watched) return park(pool, slot, sipc_deadline_at(deadline), overtaken, passed);
     enum sipc_wait_result result;
     if (watch(pool, watched, slot == SIPC_ANY_SLOT, deadline, &result)) return watched;
     *passed = result == SIPC_WAIT_DEADLINE;
@@ -173,21 +198,35 @@ static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
     return try_acquire(pool, slot);
 }
 
-// Who waited and has got a slot may have been told of another one, or may have been counted on to
-// take it. If one is free still, somebody else is told.
-static void pass_on(struct sipc_pool *pool) {
-    struct sipc_session *other = try_any(pool);
+// Who waited may have been told of another slot, or may have been counted on to take it. If one is
+// free still, somebody else is told.
+static void pass_on(struct sipc_pool *pool, uint32_t slot) {
+    struct sipc_session *other = try_acquire(pool, slot);
     if (other) sipc_pool_release(pool, other);
+}
+
+// NULL: the deadline has passed, or the pool is closing.
+static struct sipc_session *wait_in_turn(struct sipc_pool *pool, uint32_t slot,
+                                         struct sipc_deadline *deadline) {
+    const uint64_t patient_until = sipc_os_now() + PATIENCE_NS;
+    struct sipc_session *session = NULL;
+    bool overtaken = false;
+    for (bool passed = false; !session && !passed;) {
+        if (sipc_load_acquire(&pool->closing) != 0) break;
+        session = wait_for_slot(pool, slot, deadline, overtaken, &passed);
+        if (session || overtaken || sipc_os_now() < patient_until) continue;
+        sipc_add_barrier(overtaken_count(pool, slot), 1);
+        overtaken = true;
+    }
+    if (overtaken) sipc_subtract_barrier(overtaken_count(pool, slot), 1);
+    if (session || overtaken) pass_on(pool, slot);
+    return session;
 }
 
 sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
                               struct sipc_session **session) {
-    *session = try_acquire(pool, slot);
-    for (bool passed = false; !*session && !passed;) {
-        if (sipc_load_acquire(&pool->closing) != 0) break;
-        *session = wait_for_slot(pool, slot, deadline, &passed);
-        if (*session) pass_on(pool);
-    }
+    *session = may_take(pool, slot) ? try_acquire(pool, slot) : NULL;
+    if (!*session) *session = wait_in_turn(pool, slot, deadline);
     if (*session && sipc_load_acquire(&pool->closing) != 0) {
         sipc_pool_release(pool, *session);
         *session = NULL;
@@ -203,6 +242,11 @@ void sipc_pool_close(struct sipc_pool *pool) {
     sipc_exchange_barrier(&pool->closing, 1);
     sipc_add_barrier(&pool->releases, 1);
     sipc_os_unpark(&pool->releases, EVERYBODY);
+    for (uint32_t i = 0; i < pool->count; i++) {
+        struct sipc_session *session = sipc_pool_session(pool, i);
+        sipc_add_barrier(&session->releases, 1);
+        sipc_os_unpark(&session->releases, EVERYBODY);
+    }
 }
 
 // ---- The holder's presence in the region -------------------------------------------------------

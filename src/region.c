@@ -93,9 +93,12 @@ static sipc_status remove_stale(const char *name, const char *object_name) {
     struct sipc_os_object stale;
     sipc_status status = sipc_os_object_open(object_name, &stale);
     if (status) return status == SIPC_NO_HOST ? SIPC_OK : status;
-    bool won;
-    status = sipc_os_claim(&stale, SIPC_CLAIM_HOST, &won);
-    if (!status && !won)
+    // Not the host's own claim: a guest that finds that one taken takes the region for a living
+    // host's.
+    bool won, hosted = false;
+    status = sipc_os_claim(&stale, SIPC_CLAIM_NAME, &won);
+    if (!status && won) status = sipc_os_claimed_by_another(&stale, SIPC_CLAIM_HOST, &hosted);
+    if (!status && (!won || hosted))
         status =
             sipc_fail(SIPC_EXISTS, "a host of the name \"%s\" is alive; choose another name", name);
     // Holding the claim: only we may take this object's name away.
@@ -123,8 +126,11 @@ static sipc_status claim_name(const char *name, const char *object_name, uint32_
         }
         if (status) return status;
         bool won;
-        status = sipc_os_claim(object, SIPC_CLAIM_HOST, &won);
-        if (!status && won && sipc_os_object_is_named(object)) return SIPC_OK;
+        status = sipc_os_claim(object, SIPC_CLAIM_NAME, &won);
+        if (!status && won && sipc_os_object_is_named(object)) {
+            status = sipc_os_claim(object, SIPC_CLAIM_HOST, &won);
+            if (!status && won) return SIPC_OK;
+        }
         // Another host took the unclaimed object for a stale one and removed its name.
         sipc_os_object_close(object);
         if (status) {

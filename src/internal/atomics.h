@@ -68,6 +68,7 @@ static inline void sipc_clear_bits(sipc_word *word, uint32_t bits) {
 }
 
 // Sequentially consistent; does not fail without cause.
+// NOLINTNEXTLINE(readability-non-const-parameter): receives the word's value if it is another
 static inline bool sipc_compare_exchange(sipc_word *word, uint32_t *expected, uint32_t value) {
     return atomic_compare_exchange_strong_explicit(word, expected, value, memory_order_seq_cst,
                                                    memory_order_seq_cst);

@@ -26,6 +26,7 @@
 
 #define SIPC_CLAIM_HOST 0u
 #define SIPC_CLAIM_FIRST_SLOT 1u
+#define SIPC_CLAIM_NAME 0x40000000u
 #define SIPC_TRANSPORT_ID_SLOT_SHIFT 48u
 
 struct sipc_exchange_header {

@@ -20,6 +20,9 @@ struct sipc_session {
     struct sipc_host *host;
     struct sipc_pool *pool;
     sipc_word claim;     // SIPC_FREE or SIPC_HELD
+    sipc_word wanted;    // threads that wait for a release of this very slot
+    sipc_word releases;  // changes with each release that those wait for
+    sipc_word overtaken; // those among them that have waited for long
     sipc_word in_call;   // 1 while the holder may use the region
     sipc_word interrupt; // bits of enum sipc_interrupt, and a count of the deaths of its responders
     _Atomic uint64_t orphan; // incarnation of the last responder that was found dead; 0: none was
@@ -43,9 +46,9 @@ struct sipc_pool {
     uint32_t count;
     struct sipc_os_watch *watch; // of the responders' processes
     sipc_word closing;           // 1: no slot is given out any more
-    sipc_word releases;          // changes with each release that a parked thread waits for
-    sipc_word parked;            // threads that wait for a release
-    sipc_word choosy;            // those among them that wait for one particular slot
+    sipc_word releases;          // changes with each release that those wait for
+    sipc_word parked;            // threads that wait for a release of any slot
+    sipc_word overtaken;         // those among them that have waited for long
     sipc_word watchers;          // sessions that are watching
 };
 

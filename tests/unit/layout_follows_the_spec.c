@@ -101,6 +101,7 @@ static const struct constant ours[] = {
     {"answer_responder_died", SIPC_ANSWER_RESPONDER_DIED},
     {"claim_host", SIPC_CLAIM_HOST},
     {"claim_first_slot", SIPC_CLAIM_FIRST_SLOT},
+    {"claim_name", SIPC_CLAIM_NAME},
     {"transport_id_slot_shift", SIPC_TRANSPORT_ID_SLOT_SHIFT},
     {"handover_size", sizeof(struct sipc_handover)},
     {"handover_magic", offsetof(struct sipc_handover, magic)},

@@ -85,8 +85,9 @@ static void assert_works(sipc_host *host) {
 
 static void a_sealed_region_has_no_name_in_shared_memory(void **state) {
     (void)state;
+    unsigned before = names_in_shared_memory();
     sipc_host *host = created();
-    assert_int_equal(names_in_shared_memory(), 0);
+    assert_int_equal(names_in_shared_memory(), before);
     assert_works(host);
     assert_works(host);
     sipc_host_close(host);
@@ -479,10 +480,12 @@ static int descriptors_now(void) {
     return count;
 }
 
-static int next_descriptor(void) {
-    int next = dup(0);
-    close(next);
-    return next;
+// A limit of open files that leaves room for so many more, wherever the numbers have gaps.
+static rlim_t room_for(unsigned more) {
+    int taken[4], last = 0;
+    for (unsigned i = 0; i < more; i++) last = taken[i] = dup(0);
+    for (unsigned i = 0; i < more; i++) close(taken[i]);
+    return (rlim_t)last + 1;
 }
 
 // They connect and do nothing, or send what nobody wants: none of them costs the host a descriptor
@@ -510,13 +513,16 @@ static void a_crowd_that_takes_nothing_keeps_nobody_out(void **state) {
 static void a_host_without_descriptors_serves_later(void **state) {
     (void)state;
     sipc_host *host = created();
+    int own = descriptors_now();
     struct rlimit before, none;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     // Both the accepting and the opening can be what fails: then it is not accepted yet, or
     // accepted and closed.
     for (unsigned left = 0; left < 2; left++) {
-        none.rlim_cur = (rlim_t)next_descriptor() + 1 + left;
+        // The host may not have closed yet what it used for the last one.
+        while (descriptors_now() > own) give_others_time();
+        none.rlim_cur = room_for(1 + left);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
         int connection = connection_to(sealed_path(name));
         char byte;
@@ -567,7 +573,8 @@ static void assert_fake_refused(struct fake *fake, sipc_status expected, const c
     // What is wrong is told at once; what is not there yet when the time is up.
     uint64_t timeout = expected == SIPC_NO_HOST ? 1 : SIPC_FOREVER;
     do assert_int_equal(attach_within(timeout, &guest), expected);
-    while (expected == SIPC_NO_HOST && strstr(sipc_error_text(), "in time"));
+    while (expected == SIPC_NO_HOST &&
+           (strstr(sipc_error_text(), "in time") || strstr(sipc_error_text(), "too many wait")));
     assert_null(guest);
     assert_says(says);
     assert_int_equal(shutdown(fake->listener, SHUT_RDWR), 0);

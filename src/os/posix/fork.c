@@ -10,8 +10,7 @@
 
 static pthread_mutex_t mutex =
     PTHREAD_MUTEX_INITIALIZER; // held across fork(): the child finds the list whole
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int registered; // errno value of pthread_atfork
+static bool registered;        // the handlers are
 static int *descriptors;
 static size_t count;
 static size_t room;
@@ -32,10 +31,6 @@ static void in_child(void) {
     pthread_mutex_unlock(&mutex);
 }
 
-static void install(void) {
-    registered = pthread_atfork(before_fork, after_fork, in_child);
-}
-
 static bool make_room(void) {
     if (count < room) return true;
     size_t more = room ? room * 2 : 16;
@@ -47,8 +42,9 @@ static bool make_room(void) {
 }
 
 void sipc_os_fork_lock(void) {
-    pthread_once(&once, install);
     pthread_mutex_lock(&mutex);
+    // Tried again where there was no memory for it.
+    if (!registered) registered = pthread_atfork(before_fork, after_fork, in_child) == 0;
 }
 
 void sipc_os_fork_unlock(void) {
@@ -56,7 +52,7 @@ void sipc_os_fork_unlock(void) {
 }
 
 sipc_status sipc_os_close_in_child_locked(int fd) {
-    bool kept = registered == 0 && make_room();
+    bool kept = registered && make_room();
     if (kept) descriptors[count++] = fd;
     return kept ? SIPC_OK
                 : sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to keep a region from a child");

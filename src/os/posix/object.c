@@ -41,7 +41,9 @@ sipc_status sipc_os_object_create(const char *name, uint32_t mode, struct sipc_o
         close(fd);
         return status;
     }
-    return keep(object, fd);
+    sipc_status status = keep(object, fd);
+    if (status) shm_unlink(name);
+    return status;
 }
 
 sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object) {
