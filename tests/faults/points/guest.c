@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// A guest that counts in a file how often it has begun each request, so that the count outlives it.
+//
+//   guest NAME COUNTS [spin|group]
+//
+// SEALED_FOLDER in the environment: where a sealed region is offered.
+// It answers stamped requests as message.h says; MESSAGE_FAIL is an error and
+// MESSAGE_GOEXIT ends its handler's thread. It
+// prints "ready" when it serves and "ended" when its workers have ended, and ends with its standard
+// input.
+#define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <simpleipc/simpleipc.h>
+
+#include "../../process/message.h"
+#include "counts.h"
+
+enum { MOST = 1000000 }; // of turns that a wait policy can have
+
+static struct execution_counts *counts;
+
+static void sleep_us(uint32_t microseconds) {
+    nanosleep(&(struct timespec){.tv_nsec = (long)microseconds * 1000}, NULL);
+}
+
+static sipc_status answer(void *context, const sipc_request *request, sipc_response *response) {
+    (void)context;
+    if (request->message_id == MESSAGE_GOEXIT) pthread_exit(NULL);
+    if (request->message_id == MESSAGE_FAIL) return SIPC_INVALID_ARGUMENT;
+    uint32_t head[3] = {0};
+    memcpy(head, request->data, request->size < sizeof head ? request->size : sizeof head);
+    atomic_fetch_add_explicit(&counts->of[head[0] % COUNTED][head[1] % COUNTED_CALLS], 1,
+                              memory_order_relaxed);
+    if (head[2]) sleep_us(head[2]);
+    response->size = request->message_id & MESSAGE_STAMPED_SIZE_BITS;
+    message_fill_response(response->data, response->size, request->data, request->size);
+    return SIPC_OK;
+}
+
+static void *listen_for_end(void *guest) {
+    char line[64];
+    while (read(STDIN_FILENO, line, sizeof line) > 0) {
+    }
+    sipc_guest_stop(guest);
+    return NULL;
+}
+
+static void say(const char *what) {
+    puts(what);
+    fflush(stdout);
+}
+
+static int fail(sipc_status status) {
+    printf("failed %s %s\n", sipc_status_name(status), sipc_error_text());
+    return 1;
+}
+
+int main(int count, char **words) {
+    int file = count == 3 || count == 4 ? open(words[2], O_RDWR | O_CLOEXEC) : -1;
+    counts = file < 0 ? MAP_FAILED
+                      : mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (counts == MAP_FAILED) {
+        fprintf(stderr, "usage: guest NAME COUNTS [spin|group]\n");
+        return 2;
+    }
+    sipc_guest_options options = {.sealed_folder = getenv("SEALED_FOLDER")};
+    if (count == 4 && strcmp(words[3], "group") == 0) options.slots_per_worker = 2;
+    if (count == 4 && strcmp(words[3], "spin") == 0)
+        options.wait = (sipc_wait_policy){
+            .preset = SIPC_WAIT_CUSTOM, .spin_min = MOST, .spin_max = MOST, .yields = MOST};
+    sipc_guest *guest;
+    sipc_status status = sipc_guest_attach(words[1], &options, &guest);
+    if (!status) status = sipc_guest_start(guest, answer, NULL);
+    if (status) return fail(status);
+    say("ready");
+    pthread_t listener;
+    if (pthread_create(&listener, NULL, listen_for_end, guest) != 0) return 2;
+    status = sipc_guest_wait(guest);
+    pthread_cancel(listener); // it reads, which is a cancellation point
+    pthread_join(listener, NULL);
+    sipc_guest_detach(guest);
+    if (status) printf("ended %s\n", sipc_status_name(status));
+    if (!status) say("ended");
+    return 0;
+}

@@ -1,0 +1,1 @@
+../../../process/guest_go/message.go
