@@ -24,8 +24,8 @@ static void look(struct sipc_session *session) {
     // Before the look at the claim: a successor that takes it meanwhile is another incarnation.
     uint64_t owner = owner_of(slot);
     if (!sipc_session_attended(session) || sipc_slot_is_claimed(slot)) return;
-    // Who leaves in order says so before it gives its claim back, which the kernel orders: this look
-    // sees it if the one before came too early.
+    // Who leaves in order says so before it gives its claim back, which the kernel orders: this
+    // look sees it if the one before came too early.
     if (!says_attended(slot) || owner_of(slot) != owner) return;
     // Counted once, whoever sees it first.
     if (atomic_exchange_explicit(&session->orphan, owner, memory_order_seq_cst) == owner) return;

@@ -34,7 +34,8 @@ static inline void seal_as_told(sipc_host_options *options) {
     const char *told = getenv("SEALED_USER");
     options->sealed_folder = getenv("SEALED_FOLDER");
     if (!told) return;
-    user = (uint32_t)strtoul(told, NULL, 10);
+    char *end;
+    user = (uint32_t)strtoul(told, &end, 10);
     options->guest_users = &user;
     options->guest_user_count = 1;
 }

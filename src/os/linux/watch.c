@@ -25,8 +25,8 @@
 #define SYS_pidfd_open 434
 #endif
 
-// More than these are watched by their locks: a peer may give any process for its own, and each that
-// there is would cost a descriptor.
+// More than these are watched by their locks: a peer may give any process for its own, and each
+// that there is would cost a descriptor.
 #define MOST_PROCESSES 256u
 
 // A peer known by the lock that it holds.

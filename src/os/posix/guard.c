@@ -22,7 +22,7 @@ struct guarded {
     size_t size;
     sipc_word lost;
     sipc_word in_vain; // faults at an object that had its size
-    _Atomic int fd; // -1: not in use
+    _Atomic int fd;    // -1: not in use
 };
 
 static _Atomic(struct guarded *) list;
