@@ -16,7 +16,8 @@ type caller struct {
 	stop       uint32
 	generation uint32
 	requests   uint64
-	tiny       bool // the request in the slot
+	messageID  uint32 // of the request in the slot
+	tiny       bool   // the request in the slot
 }
 
 // answer is a private copy of what a response says.
@@ -51,19 +52,34 @@ func (c *caller) post(messageID uint32, payload []byte) {
 func (c *caller) describe(messageID uint32, payload []byte) {
 	c.generation = (c.generation + 1) & (1<<(32-generationShift) - 1)
 	c.requests++
-	line := c.slot.turn
-	if c.tiny = len(payload) <= tinyCapacity; c.tiny {
-		copy(line.tinyPayload[:], payload)
+	c.messageID = messageID
+	id := c.id()
+	if c.tiny = isTiny(messageID, len(payload)); c.tiny {
+		copy(c.slot.turn.tinyPayload[:], payload)
+		id |= uint64(len(payload))
+		if messageID != MessageNormal {
+			id |= transportIDNamed
+			c.slot.namedTurn.tinyMessageID = messageID
+		}
 	} else {
 		copy(c.slot.request, payload)
+		line := c.slot.ordinaryTurn
+		line.size = uint32(len(payload))
+		line.messageID = messageID
+		line.flags = 0
 	}
-	line.transportID = c.id()
-	line.size = uint32(len(payload))
-	line.messageID = messageID
-	line.status, line.flags = 0, 0
+	c.slot.turn.transportID = id
 }
 
-func (c *caller) id() uint64 { return uint64(c.slot.index+1)<<transportIDSlotShift | c.requests }
+// isTiny tells which requests the spec has sent as tiny ones.
+func isTiny(messageID uint32, size int) bool {
+	return size <= tinyNamedCapacity || messageID == MessageNormal && size <= tinyCapacity
+}
+
+// id tells the request from others. The low bits, which are the message's, are 0.
+func (c *caller) id() uint64 {
+	return uint64(c.slot.index+1)<<transportIDSlotShift | c.requests<<transportIDCountShift
+}
 
 // set publishes the caller's word.
 func (c *caller) set(code uint32) {
@@ -92,13 +108,14 @@ func (c *caller) result() (answer, error) {
 	}
 	if c.answeredTiny() {
 		line := c.slot.turn
-		if line.transportID != ^c.id() || line.size > tinyCapacity || line.flags != 0 {
+		size := ^line.transportID ^ c.id()
+		if size > tinyCapacity {
 			return answer{}, fmt.Errorf("broken response to %#x: %+v", c.id(), *line)
 		}
-		return answer{line.status, line.messageID, line.tinyPayload[:line.size]}, nil
+		return answer{answerOK, c.messageID, line.tinyPayload[:size]}, nil
 	}
 	line := c.slot.responder
-	if line.transportID != c.id() || uint64(line.size) > uint64(len(c.slot.response)) || line.flags != 0 {
+	if withoutMessageBits(line.transportID) != c.id() || uint64(line.size) > uint64(len(c.slot.response)) || line.flags != 0 {
 		return answer{}, fmt.Errorf("broken response to %#x: %+v", c.id(), *line)
 	}
 	return answer{line.status, line.messageID, c.slot.response[:line.size]}, nil

@@ -68,26 +68,40 @@ func FuzzAttach(f *testing.F) {
 }
 
 // hostileRequest is one request, as a hostile caller writes it.
-type hostileRequest struct{ size, messageID, flags, status, tiny uint32 }
+type hostileRequest struct{ size, messageID, flags, tiny, named uint32 }
 
 // post publishes the request with a payload of whatever is there.
 func (r hostileRequest) post(c *caller, payload []byte) {
 	c.generation++
 	c.requests++
 	c.tiny = r.tiny != 0
-	line := c.slot.turn
-	copy(line.tinyPayload[:], payload)
+	copy(c.slot.turn.tinyPayload[:], payload)
 	copy(c.slot.request, payload)
-	line.transportID = c.id()
-	line.size, line.messageID, line.flags, line.status = r.size, r.messageID, r.flags, r.status
+	c.slot.turn.transportID = c.id() | uint64(r.named*transportIDNamed|r.size&transportIDSizeMask)
+	if !c.tiny {
+		line := c.slot.ordinaryTurn
+		line.size, line.messageID, line.flags = r.size, r.messageID, r.flags
+	} else if r.named != 0 {
+		c.slot.namedTurn.tinyMessageID = r.messageID
+	}
 	c.set(codeRequest)
 }
 
-// want is the status that the spec's section 8 says.
-func (r hostileRequest) want(capacity uint32) uint32 {
-	if r.tiny != 0 {
-		capacity = tinyCapacity
+// want is the status that the spec's section 8 says, and the message id that a responder reads.
+func (r hostileRequest) want(capacity uint32) (status, messageID uint32) {
+	if r.tiny == 0 {
+		return r.wantOf(capacity), r.messageID
 	}
+	r.size &= transportIDSizeMask
+	r.flags = 0
+	if r.named != 0 {
+		return r.wantOf(tinyNamedCapacity), r.messageID
+	}
+	r.messageID = MessageNormal
+	return r.wantOf(tinyCapacity), r.messageID
+}
+
+func (r hostileRequest) wantOf(capacity uint32) uint32 {
 	switch {
 	case r.size > capacity || r.flags != 0:
 		return answerBadRequest
@@ -121,19 +135,21 @@ func FuzzExchange(f *testing.F) {
 		}
 	}
 	serve()
-	for _, size := range []uint32{0, 32, 33, capacity, capacity + 1, 1 << 31, 1<<32 - 1} {
+	for _, size := range []uint32{0, 44, 45, 48, 49, 63, capacity, capacity + 1, 1 << 31, 1<<32 - 1} {
 		for _, id := range []uint32{MessageNormal, MessageShutdown, 4, 127, MessageFirstUser} {
 			seed := make([]byte, 20)
 			binary.LittleEndian.PutUint32(seed, size)
 			binary.LittleEndian.PutUint32(seed[4:], id)
-			seed[16] = byte(size & 1)
-			f.Add(seed)
+			for form := byte(0); form < 4; form++ {
+				seed[12], seed[16] = form&1, form>>1
+				f.Add(append([]byte(nil), seed...))
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		request := hostileRequest{
 			size: takeNumber(&input), messageID: takeNumber(&input), flags: takeNumber(&input) & 1,
-			status: takeNumber(&input), tiny: takeNumber(&input) & 1,
+			tiny: takeNumber(&input) & 1, named: takeNumber(&input) & 1,
 		}
 		c := h.callers[0]
 		request.post(c, input)
@@ -145,12 +161,13 @@ func FuzzExchange(f *testing.F) {
 		}
 		got := atomic.LoadUint32(&c.slot.responder.status)
 		if c.answeredTiny() {
-			got = atomic.LoadUint32(&c.slot.turn.status)
+			got = answerOK
 		}
-		if want := request.want(capacity); got != want {
+		want, messageID := request.want(capacity)
+		if got != want {
 			t.Errorf("%+v was answered with status %d instead of %d", request, got, want)
 		}
-		if request.messageID == MessageShutdown && got == answerOK {
+		if messageID == MessageShutdown && got == answerOK {
 			serve()
 		}
 	})

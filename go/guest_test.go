@@ -30,24 +30,101 @@ func TestUnknownAndBrokenRequestsDoNotReachTheHandler(t *testing.T) {
 	for _, id := range []uint32{MessageHeartbeatResponse, 4, 5, 64, 127} {
 		c.expect(t, id, "x", answer{answerUnknownMessage, id, nil})
 	}
-	small, large := make([]byte, tinyCapacity), make([]byte, tinyCapacity+1)
+	large := make([]byte, tinyCapacity+1)
 	for _, id := range []uint32{MessageNormal, MessageHeartbeatRequest, MessageShutdown, 5, 300} {
-		for _, payload := range [][]byte{small, large} {
-			for _, size := range []uint32{33, 65, 128, 1 << 31, 1<<32 - 1} {
-				if size <= 64 && len(payload) > tinyCapacity {
-					continue
-				}
-				c.describe(id, payload)
-				c.slot.turn.size = size
-				c.set(codeRequest)
-				c.expectResult(t, answer{answerBadRequest, id, nil})
+		for _, size := range []uint32{65, 128, 1 << 31, 1<<32 - 1} {
+			c.describe(id, large)
+			c.slot.ordinaryTurn.size = size
+			c.set(codeRequest)
+			c.expectResult(t, answer{answerBadRequest, id, nil})
+		}
+		for _, flags := range []uint32{1, 1 << 31} {
+			c.describe(id, large)
+			c.slot.ordinaryTurn.flags = flags
+			c.set(codeRequest)
+			c.expectResult(t, answer{answerBadRequest, id, nil})
+		}
+		beyond := uint64(tinyNamedCapacity)
+		if id == MessageNormal {
+			beyond = tinyCapacity
+		}
+		for size := beyond + 1; size <= transportIDSizeMask; size++ {
+			c.describe(id, nil)
+			c.slot.turn.transportID |= size
+			c.set(codeRequest)
+			c.expectResult(t, answer{answerBadRequest, id, nil})
+		}
+	}
+}
+
+// The message id 0 is NORMAL, also where it is said at length.
+func TestANamedRequestMayBeNormal(t *testing.T) {
+	bounded(t)
+	h := newHost(t, 1, 64)
+	h.serve(t, func(request *Request, response []byte) (int, error) {
+		if request.MessageID != MessageNormal {
+			return 0, fmt.Errorf("its id is %d", request.MessageID)
+		}
+		return copy(response, request.Data), nil
+	})
+	c := h.callers[0]
+	payload := strings.Repeat("n", tinyNamedCapacity)
+	c.describe(MessageNormal, []byte(payload))
+	c.slot.turn.transportID |= transportIDNamed
+	c.slot.namedTurn.tinyMessageID = MessageNormal
+	c.set(codeRequest)
+	c.expectResult(t, ok(MessageNormal, payload))
+	if !c.answeredTiny() {
+		t.Error("it was not answered in the turn line")
+	}
+}
+
+// Whatever a request is made of, all of it comes to the handler, and back.
+func TestMessagesOfEveryTinySizeGoToAndFro(t *testing.T) {
+	bounded(t)
+	h := newHost(t, 1, 64)
+	var asked uint32
+	h.serve(t, func(request *Request, response []byte) (int, error) {
+		atomic.StoreUint32(&asked, request.MessageID)
+		return copy(response, request.Data), nil
+	})
+	c := h.callers[0]
+	for _, id := range []uint32{MessageNormal, MessageFirstUser, 1<<32 - 1} {
+		for size := 0; size <= 64; size++ {
+			payload := make([]byte, size)
+			for i := range payload {
+				payload[i] = byte(size + i*7)
 			}
-			for _, flags := range []uint32{1, 1 << 31} {
-				c.describe(id, payload)
-				c.slot.turn.flags = flags
-				c.set(codeRequest)
-				c.expectResult(t, answer{answerBadRequest, id, nil})
+			c.expect(t, id, string(payload), ok(id, string(payload)))
+			tiny := size <= 44 || id == MessageNormal && size <= 48
+			if got := atomic.LoadUint32(&asked); got != id || c.answeredTiny() != tiny {
+				t.Errorf("%d bytes of message %d came as %d, and back in the turn line: %v", size, id, got, c.answeredTiny())
 			}
+			if id := c.slot.responder.transportID; !tiny && id != c.id() {
+				t.Errorf("the answer to %#x is one to %#x", c.id(), id)
+			}
+		}
+	}
+}
+
+// What is no success, or has another message id, cannot be told in the turn line.
+func TestWhatTheTurnLineCannotSayStandsInTheResponderLine(t *testing.T) {
+	bounded(t)
+	h := newHost(t, 1, 64)
+	h.serve(t, func(request *Request, response []byte) (int, error) { return 0, errors.New("no") })
+	c := h.callers[0]
+	for _, turn := range []struct {
+		id   uint32
+		want answer
+	}{
+		{300, answer{answerHandlerFailed, 300, []byte("no")}},
+		{MessageHeartbeatRequest, ok(MessageHeartbeatResponse, "")},
+		{5, answer{answerUnknownMessage, 5, nil}},
+	} {
+		c.expect(t, turn.id, "tiny", turn.want)
+		whole := c.id() | transportIDNamed | 4
+		if id := c.slot.responder.transportID; c.answeredTiny() || id != whole {
+			t.Errorf("in the turn line: %v; the answer to %#x is one to %#x", c.answeredTiny(), whole, id)
 		}
 	}
 }
@@ -65,24 +142,32 @@ func TestWhereAResponseStands(t *testing.T) {
 	h := newHost(t, 1, 64)
 	h.serve(t, func(request *Request, response []byte) (int, error) { return int(request.Data[0]), nil })
 	c := h.callers[0]
-	for _, sizes := range []struct{ request, response int }{
-		{1, 0}, {32, 32}, {32, 33}, {33, 0}, {33, 32}, {64, 64}, {1, 64}, {1, 32}, {1, 65}, {33, 65},
+	for _, turn := range []struct {
+		id                uint32
+		request, response int
+	}{
+		{0, 1, 0}, {0, 48, 48}, {0, 48, 49}, {0, 49, 0}, {0, 49, 48}, {0, 64, 64}, {0, 1, 64}, {0, 1, 48}, {0, 1, 65}, {0, 49, 65},
+		{200, 1, 0}, {200, 44, 44}, {200, 44, 48}, {200, 44, 49}, {200, 45, 0}, {200, 45, 44}, {200, 48, 48}, {200, 49, 64},
 	} {
-		payload := make([]byte, sizes.request)
-		payload[0] = byte(sizes.response)
+		payload := make([]byte, turn.request)
+		payload[0] = byte(turn.response)
 		for _, sleeps := range []bool{false, true} {
 			if sleeps { // then a tiny response changes the word on which the caller sleeps as well
 				atomic.StoreUint32(&c.slot.responder.callerWaiting, 1)
 			}
-			got, err := c.call(MessageNormal, payload)
+			got, err := c.call(turn.id, payload)
 			if err != nil {
 				t.Fatal(err)
 			}
-			size := sizes.response
+			size := turn.response
 			if size == 65 {
 				size = 0 // too large: no payload
 			}
-			tiny := sizes.request <= 32 && size <= 32
+			room := 48
+			if turn.id != MessageNormal {
+				room = 44
+			}
+			tiny := turn.request <= room && turn.response <= 48
 			if len(got.payload) != size || c.answeredTiny() != tiny {
 				t.Errorf("%d of %d bytes, in the turn line: %v", len(got.payload), size, c.answeredTiny())
 			}
@@ -95,12 +180,12 @@ func TestWhereAResponseStands(t *testing.T) {
 // Both sides sleep each time, on small buffers and in both places where messages stand.
 func TestEveryExchangeWakesBothSides(t *testing.T) {
 	bounded(t)
-	h := newHost(t, 1, 40)
+	h := newHost(t, 1, 56)
 	h.serve(t, echo, WithWait(WaitPolicy{}))
 	c := h.callers[0]
 	c.wait.policy, c.wait.budget = WaitPolicy{}, 0
 	for i := 0; i < 2000; i++ {
-		payload := strings.Repeat("p", i%41)
+		payload := strings.Repeat("p", i%57)
 		c.expect(t, MessageNormal, payload, ok(MessageNormal, payload))
 	}
 }
@@ -366,12 +451,13 @@ func TestASuccessorAnswersForADeadResponder(t *testing.T) {
 				c := h.callers[0]
 				c.describe(300, []byte(payload))
 				if halfAnswered {
-					c.slot.turn.transportID = ^c.id()
+					c.slot.turn.transportID = ^(c.id() | 48)
+					copy(c.slot.turn.tinyPayload[:], strings.Repeat("r", 48))
 				}
 				atomic.StoreUint32(&c.slot.owner.started, wordFor(c.generation, 0))
 				c.set(code)
 				h.serve(t, func(*Request, []byte) (int, error) { panic("it was handled again") })
-				c.expectResult(t, answer{answerResponderDied, 300, nil})
+				c.expectResult(t, answer{answerResponderDied, 0, nil})
 				if !c.attended() {
 					t.Error("the successor is not there")
 				}
@@ -396,7 +482,7 @@ func TestASuccessorLeavesResponsesReadable(t *testing.T) {
 	c := h.callers[0]
 	for turn := 0; turn < 8; turn++ {
 		client := h.serve(t, echo)
-		payload := strings.Repeat(fmt.Sprint(turn), 1+33*(turn%2)) // in the turn line, in the buffers
+		payload := strings.Repeat(fmt.Sprint(turn), 1+49*(turn%2)) // in the turn line, in the buffers
 		c.expect(t, MessageNormal, payload, ok(MessageNormal, payload))
 		client.Close()
 		c.expectResult(t, ok(MessageNormal, payload))

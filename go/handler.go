@@ -21,7 +21,8 @@ type Request struct {
 	MessageID uint32
 	// Slot is the index of the slot that it came through.
 	Slot int
-	// TransportID is unique for the region's lifetime.
+	// TransportID is unique in the region among the last 2^41 requests of the slot. Its low 7 bits say
+	// something of the message, so that ids of one slot are no count of requests.
 	TransportID uint64
 
 	annex *annexLine

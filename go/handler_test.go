@@ -63,12 +63,13 @@ func TestARequestSaysAllThatTheCallerSaid(t *testing.T) {
 	c := h.callers[2]
 	for _, payload := range []string{"payload", strings.Repeat("payload", 8)} {
 		c.describe(200, []byte(payload))
+		id := c.slot.turn.transportID
 		c.slot.annex.traceID = 0xABCDEF
 		c.slot.annex.deadline = monotonicNow() + uint64(time.Hour)
 		c.set(codeRequest)
 		c.expectResult(t, ok(200, ""))
 		got := <-requests
-		if got.MessageID != 200 || got.Slot != 2 || got.TransportID != c.id() || got.trace != 0xABCDEF || got.data != payload {
+		if got.MessageID != 200 || got.Slot != 2 || got.TransportID != id || got.trace != 0xABCDEF || got.data != payload {
 			t.Errorf("the handler got %+v", got)
 		}
 		if left := time.Until(got.deadline); !got.said || left < 59*time.Minute || left > time.Hour {

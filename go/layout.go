@@ -19,7 +19,8 @@ const (
 	tailSize           = 128
 	hostLine           = 64
 	slotsOffset        = 128
-	tinyCapacity       = 32 // bytes of payload that the turn line carries
+	tinyCapacity       = 48 // bytes of payload that the turn line carries
+	tinyNamedCapacity  = 44 // the same of a request with a message id of its own
 
 	maxSlots    = 65535
 	maxCapacity = 1<<31 - 64
@@ -82,8 +83,14 @@ const (
 	claimName      = 0x40000000
 )
 
-// transportIDSlotShift is where a transport id carries its slot's index + 1.
-const transportIDSlotShift = 48
+// A transport id: the slot's index + 1, the count of requests in the slot, and of a tiny message what its
+// payload is.
+const (
+	transportIDSlotShift  = 48
+	transportIDCountShift = 7
+	transportIDNamed      = 64 // a tiny request has a message id of its own
+	transportIDSizeMask   = 63
+)
 
 // How a sealed region is handed over (spec, section 12).
 const (
@@ -127,16 +134,27 @@ type firstLines struct {
 
 // turnLine is a slot's first line. Beside the state words its fields belong to the side whose turn it
 // is: the caller's until it publishes a request, and the responder's only for a tiny request that it
-// has begun, until it publishes the response.
+// has begun, until it publishes the response. This is its form for a tiny message.
 type turnLine struct {
 	callerState uint32 // atomic; written by the caller
 	tinyState   uint32 // atomic; written by the responder
 	transportID uint64 // of the request; in a response its complement
-	size        uint32
-	messageID   uint32
-	status      uint32
-	flags       uint32
 	tinyPayload [tinyCapacity]byte
+}
+
+// namedTurnLine is the same line's form for a tiny request with a message id of its own.
+type namedTurnLine struct {
+	_             [lineSize - 4]byte
+	tinyMessageID uint32
+}
+
+// ordinaryTurnLine is the same line's form for a request that is not tiny.
+type ordinaryTurnLine struct {
+	_         [16]byte
+	size      uint32
+	messageID uint32
+	flags     uint32
+	_         [36]byte
 }
 
 // responderLine is a slot's second line, written by its responder but for callerWaiting.
@@ -211,8 +229,20 @@ func callerCode(word uint32) uint32 { return word & (flagTiny - 1) }
 // unattended is a responder's word without its flag, fit to be compared.
 func unattended(word uint32) uint32 { return word &^ flagAttended }
 
+// messageBits are the low bits of a transport id, which belong to the message and do not tell requests
+// apart.
+func messageBits(transportID uint64) uint32 {
+	return uint32(transportID & (transportIDNamed | transportIDSizeMask))
+}
+
+// withoutMessageBits is what tells a request from others.
+func withoutMessageBits(transportID uint64) uint64 {
+	return transportID &^ (transportIDNamed | transportIDSizeMask)
+}
+
 // ownTransportID is the id of the request in a turn line of that slot, in which the complement may
-// stand already: the high bits, slot index + 1, are never those of another slot's complement.
+// stand already: the high bits, slot index + 1, are never those of the complement. From a complement comes
+// all but the low bits, which no caller looks at.
 func ownTransportID(slot int, found uint64) uint64 {
 	if found>>transportIDSlotShift == uint64(slot)+1 {
 		return found

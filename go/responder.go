@@ -34,6 +34,7 @@ func newResponder(s *slot, stop *uint32, policy WaitPolicy) *responder {
 type incoming struct {
 	tiny        bool // its payload stands in the turn line
 	size        uint32
+	capacity    uint32 // of the place where the payload stands
 	messageID   uint32
 	flags       uint32
 	transportID uint64
@@ -60,10 +61,10 @@ func (r *responder) take(pid uint32, namespace, incarnation uint64) {
 	switch {
 	case (code == codeRequest || code == codeCancelled) && !answered && begun:
 		r.seen = word
-		in := r.read()
-		// The former responder may have died while it wrote its own answer over the request.
-		in.transportID = ownTransportID(r.slot.index, in.transportID)
-		r.answerInOwnLine(&in, answerResponderDied, in.messageID, 0)
+		// The former responder may have died while it wrote its own answer over the request, and over its
+		// message id.
+		in := incoming{transportID: ownTransportID(r.slot.index, atomic.LoadUint64(&r.slot.turn.transportID))}
+		r.answerInOwnLine(&in, answerResponderDied, 0, 0)
 	case code == codeRequest && tiny:
 		// The former responder may have died before it rang for this answer. A ring is safe only after
 		// the word changed on which the caller is about to sleep.
@@ -134,24 +135,27 @@ func (r *responder) begin() (in incoming, stands bool) {
 // read copies the request's fields out, each once: an atomic load cannot be repeated by the compiler,
 // and what is checked is then what is used, whatever the peer writes meanwhile.
 func (r *responder) read() incoming {
-	line := r.slot.turn
-	return incoming{
-		tiny:        r.seen&flagTiny != 0,
-		size:        atomic.LoadUint32(&line.size),
-		messageID:   atomic.LoadUint32(&line.messageID),
-		flags:       atomic.LoadUint32(&line.flags),
-		transportID: line.transportID,
+	in := incoming{transportID: atomic.LoadUint64(&r.slot.turn.transportID)}
+	if r.seen&flagTiny == 0 {
+		line := r.slot.ordinaryTurn
+		in.size = atomic.LoadUint32(&line.size)
+		in.messageID = atomic.LoadUint32(&line.messageID)
+		in.flags = atomic.LoadUint32(&line.flags)
+		in.capacity = uint32(len(r.slot.request))
+		return in
 	}
+	in.tiny = true
+	in.size = uint32(in.transportID) & transportIDSizeMask
+	in.capacity = tinyCapacity
+	if in.transportID&transportIDNamed != 0 {
+		in.messageID = atomic.LoadUint32(&r.slot.namedTurn.tinyMessageID)
+		in.capacity = tinyNamedCapacity
+	}
+	return in
 }
 
 // wellFormed is the check of the spec's section 8.
-func (r *responder) wellFormed(in *incoming) bool {
-	capacity := uint64(len(r.slot.request))
-	if in.tiny {
-		capacity = tinyCapacity
-	}
-	return uint64(in.size) <= capacity && in.flags == 0
-}
+func (in *incoming) wellFormed() bool { return in.size <= in.capacity && in.flags == 0 }
 
 // payload is where the payload of a well-formed request stands.
 func (r *responder) payload(in *incoming) []byte {
@@ -162,24 +166,21 @@ func (r *responder) payload(in *incoming) []byte {
 }
 
 // answer completes an exchange that was begun and found standing. The payload, if any, stands in the
-// response buffer.
+// response buffer. The turn line says neither status nor message id: what is told there is a success, and
+// has the request's own.
 func (r *responder) answer(in *incoming, status, messageID, size uint32) {
-	if in.tiny && size <= tinyCapacity {
-		r.answerInTurnLine(in, status, messageID, size)
+	if in.tiny && size <= tinyCapacity && status == answerOK && messageID == in.messageID {
+		r.answerInTurnLine(in, size)
 	} else {
 		r.answerInOwnLine(in, status, messageID, size)
 	}
 }
 
-func (r *responder) answerInTurnLine(in *incoming, status, messageID, size uint32) {
+func (r *responder) answerInTurnLine(in *incoming, size uint32) {
 	line := r.slot.turn
 	copy(line.tinyPayload[:], r.slot.response[:size])
 	// The complement: where nothing was written, the request's own id still stands.
-	line.transportID = ^in.transportID
-	line.size = size
-	line.messageID = messageID
-	line.status = status
-	line.flags = 0
+	line.transportID = ^(withoutMessageBits(in.transportID) | uint64(size))
 	atomic.SwapUint32(&line.tinyState, wordFor(generationOf(r.seen), codeResponse))
 	if atomic.LoadUint32(&r.slot.responder.callerWaiting) != 0 {
 		// A sleeping caller sleeps on the responder's word: that must change before the ring.

@@ -12,7 +12,9 @@ import (
 type slot struct {
 	index         int
 	region        *region
-	turn          *turnLine
+	turn          *turnLine // and two other views of the same line
+	namedTurn     *namedTurnLine
+	ordinaryTurn  *ordinaryTurnLine
 	responder     *responderLine
 	owner         *ownerLine
 	annex         *annexLine
@@ -30,14 +32,16 @@ func (r *region) slot(index int) *slot {
 	header := (*slotHeader)(unsafe.Pointer(&part(r.memory, start, slotHeaderSize)[0]))
 	tail := (*slotTail)(unsafe.Pointer(&part(r.memory, g.tailOffset+uint64(index)*tailSize, tailSize)[0]))
 	return &slot{
-		index:     index,
-		region:    r,
-		turn:      &header.turn,
-		responder: &header.responder,
-		owner:     &tail.owner,
-		annex:     &tail.annex,
-		request:   part(r.memory, start+requestBufferOffset(g.responseCapacity), uint64(g.requestCapacity)),
-		response:  part(r.memory, start+responseBufferOffset(), uint64(g.responseCapacity)),
+		index:        index,
+		region:       r,
+		turn:         &header.turn,
+		namedTurn:    (*namedTurnLine)(unsafe.Pointer(&header.turn)),
+		ordinaryTurn: (*ordinaryTurnLine)(unsafe.Pointer(&header.turn)),
+		responder:    &header.responder,
+		owner:        &tail.owner,
+		annex:        &tail.annex,
+		request:      part(r.memory, start+requestBufferOffset(g.responseCapacity), uint64(g.requestCapacity)),
+		response:     part(r.memory, start+responseBufferOffset(), uint64(g.responseCapacity)),
 	}
 }
 

@@ -74,7 +74,7 @@ func (w *worker) exchange(in *incoming) {
 	role := w.role
 	id := in.messageID
 	switch {
-	case !role.wellFormed(in):
+	case !in.wellFormed():
 		role.answer(in, answerBadRequest, id, 0)
 	case id == MessageNormal || id >= MessageFirstUser:
 		w.handle(in)

@@ -108,22 +108,16 @@ static sipc_status plain_status(const struct sipc_caller *caller, uint32_t statu
     }
 }
 
-static sipc_status broken_answer(const struct sipc_caller *caller,
-                                 const struct sipc_response_fields *fields, uint32_t capacity) {
-    if (fields->transport_id != caller->transport_id)
+sipc_status sipc_caller_answer_status(const struct sipc_caller *caller, uint64_t transport_id,
+                                      uint32_t size, uint32_t status, uint32_t capacity) {
+    if (!sipc_caller_is_answered_by(caller, transport_id))
         return sipc_fail(
             SIPC_PROTOCOL_VIOLATED, "the response is for the request 0x%llx, not for 0x%llx",
-            (unsigned long long)fields->transport_id, (unsigned long long)caller->transport_id);
-    return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response claims %u bytes of a buffer of %u bytes",
-                     fields->size, capacity);
-}
-
-sipc_status sipc_caller_answer_status(const struct sipc_caller *caller,
-                                      const struct sipc_response_fields *fields,
-                                      uint32_t capacity) {
-    bool believed = fields->transport_id == caller->transport_id && fields->size <= capacity;
-    return believed ? plain_status(caller, fields->status)
-                    : broken_answer(caller, fields, capacity);
+            (unsigned long long)transport_id, (unsigned long long)caller->transport_id);
+    if (size > capacity)
+        return sipc_fail(SIPC_PROTOCOL_VIOLATED,
+                         "the response claims %u bytes of a buffer of %u bytes", size, capacity);
+    return plain_status(caller, status);
 }
 
 static sipc_status take_answer(struct sipc_caller *caller, enum place place,

@@ -231,7 +231,7 @@ static sipc_status depart(sipc_pipeline *pipeline, struct flight *flight, uint32
                           const void *request, uint32_t size) {
     struct sipc_caller *caller = &flight->session->caller;
     flight->events = sipc_session_events(flight->session);
-    bool published = size <= SIPC_TINY_CAPACITY
+    bool published = sipc_request_is_tiny(message_id, size)
                          ? sipc_caller_publish(caller, true, message_id, request, size)
                          : sipc_caller_publish(caller, false, message_id, request, size);
     if (SIPC_UNLIKELY(!published)) return sipc_caller_lost(SIPC_REGION_LOST);

@@ -48,21 +48,21 @@ SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t gener
     struct sipc_turn_line *line = slot->turn;
     sipc_copy_small(line->tiny_payload, slot->response, fields->size);
     // The complement: where nothing was written, the request's own id still stands.
-    sipc_store_plain(line->transport_id, ~fields->transport_id);
-    sipc_store_plain(line->size, fields->size);
-    sipc_store_plain(line->message_id, fields->message_id);
-    sipc_store_plain(line->status, fields->status);
-    sipc_store_plain(line->flags, 0);
+    uint64_t id = fields->transport_id & ~SIPC_TRANSPORT_ID_MESSAGE_MASK;
+    sipc_store_plain(line->transport_id, ~(id | fields->size));
     if (sipc_slot_is_lost(slot)) return;
     sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
     // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
     if (SIPC_UNLIKELY(caller_waits(slot) != 0)) publish_state(slot, attended_response(generation));
 }
 
+// The turn line says neither status nor message id: what is told there is a success, and has the
+// request's own.
 SIPC_ALWAYS_INLINE void answer_where_it_fits(const struct sipc_slot *slot, bool tiny,
-                                             uint32_t generation,
+                                             uint32_t generation, const sipc_request *request,
                                              const struct response_fields *fields) {
-    if (tiny && fields->size <= SIPC_TINY_CAPACITY)
+    if (tiny && fields->size <= SIPC_TINY_CAPACITY && fields->status == SIPC_ANSWER_OK &&
+        fields->message_id == request->message_id)
         answer_tiny(slot, generation, fields);
     else
         answer(slot, generation, fields);
@@ -79,7 +79,7 @@ static bool stands(const struct sipc_slot *slot, uint32_t generation) {
 }
 
 // The request's id, also if the former responder died between writing its complement and
-// publishing.
+// publishing: but for the low bits then, which no caller looks at.
 static uint64_t request_id(const struct sipc_slot *slot) {
     uint64_t id = ((const volatile struct sipc_turn_line *)slot->turn)->transport_id;
     return id >> SIPC_TRANSPORT_ID_SLOT_SHIFT == slot->index + UINT64_C(1) ? id : ~id;
@@ -95,10 +95,9 @@ static uint32_t succeed(const struct sipc_slot *slot) {
     bool dealt_with = stands(slot, generation);
     if ((code == SIPC_CODE_REQUEST || code == SIPC_CODE_CANCELLED) && !dealt_with &&
         sipc_load_relaxed(&slot->owner->started) == sipc_state(generation, 0)) {
-        const volatile struct sipc_turn_line *line = slot->turn;
+        // Its message id may have been overwritten, and is not said.
         answer(slot, generation,
                &(struct response_fields){.transport_id = request_id(slot),
-                                         .message_id = line->message_id,
                                          .status = SIPC_ANSWER_RESPONDER_DIED});
         dealt_with = true;
     } else if (stands_tiny(slot, generation)) {
@@ -175,20 +174,34 @@ static inline void prefetch_request(const struct sipc_slot *slot, uint32_t last_
 // What is read before the second look at the caller's word says that it is whole: a caller that
 // gives up may be writing the next request meanwhile. Nobody looks at a torn copy, so the race is
 // harmless, but the sanitizer sees it where both roles have one mapping.
-SIPC_UNCHECKED_RACE void read_request(const struct sipc_slot *slot, bool tiny,
-                                      sipc_request *request, uint32_t *flags,
-                                      uint8_t tiny_payload[SIPC_TINY_CAPACITY]) {
+SIPC_UNCHECKED_RACE void read_request(const struct sipc_slot *slot, sipc_request *request,
+                                      uint32_t *flags) {
     const volatile struct sipc_turn_line *line = slot->turn;
     request->size = line->size;
     request->message_id = line->message_id;
     request->transport_id = line->transport_id;
     *flags = line->flags;
-    if (!tiny) return;
+}
+
+// The same of a tiny request. Its fields are made of the copies.
+SIPC_UNCHECKED_RACE void read_tiny_request(const struct sipc_slot *slot, sipc_request *request,
+                                           uint8_t payload[SIPC_TINY_CAPACITY]) {
+    request->transport_id = ((const volatile struct sipc_turn_line *)slot->turn)->transport_id;
     // As wide as a handler will load it again: a load that spans two stores waits for both.
     const volatile sipc_block *from = (const volatile sipc_block *)slot->turn->tiny_payload;
     sipc_block blocks[SIPC_TINY_CAPACITY / sizeof(sipc_block)];
     for (unsigned i = 0; i < SIPC_TINY_CAPACITY / sizeof(sipc_block); i++) blocks[i] = from[i];
-    memcpy(tiny_payload, blocks, sizeof blocks);
+    memcpy(payload, blocks, sizeof blocks);
+    request->size = (uint32_t)request->transport_id & SIPC_TRANSPORT_ID_SIZE_MASK;
+    request->message_id = SIPC_MESSAGE_NORMAL;
+    if (request->transport_id & SIPC_TRANSPORT_ID_NAMED)
+        memcpy(&request->message_id, payload + SIPC_TINY_NAMED_CAPACITY,
+               sizeof request->message_id);
+}
+
+static inline uint32_t tiny_capacity(const sipc_request *request) {
+    return request->transport_id & SIPC_TRANSPORT_ID_NAMED ? SIPC_TINY_NAMED_CAPACITY
+                                                           : SIPC_TINY_CAPACITY;
 }
 
 // Answers the request of this state word. Tiny is a constant here: two paths for two places, so
@@ -203,9 +216,13 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     if (!tiny) prefetch_request(slot, responder->last_size);
     uint32_t generation = sipc_state_generation(state);
     sipc_request request = {.data = payload, .slot = slot->index};
-    uint32_t flags;
-    read_request(slot, tiny, &request, &flags, tiny_payload);
-    if (!tiny) request.size = sipc_confirm_size(&responder->last_size, request.size);
+    uint32_t flags = 0;
+    if (tiny) {
+        read_tiny_request(slot, &request, tiny_payload);
+    } else {
+        read_request(slot, &request, &flags);
+        request.size = sipc_confirm_size(&responder->last_size, request.size);
+    }
     // Barrier: either we see a cancellation below, or the caller sees the mark (spec 4.2). What was
     // read above is whole if the request still stands, and is not looked at otherwise.
     sipc_exchange_barrier(&slot->owner->started, sipc_state(generation, 0));
@@ -216,7 +233,7 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     struct response_fields fields = {.transport_id = request.transport_id,
                                      .message_id = request.message_id};
     enum sipc_served served = SIPC_SERVED_REQUEST;
-    fields.status = check(&request, tiny ? SIPC_TINY_CAPACITY : slot->request_capacity, flags);
+    fields.status = check(&request, tiny ? tiny_capacity(&request) : slot->request_capacity, flags);
     if (fields.status != SIPC_ANSWER_OK) {
         // No handler sees it.
     } else if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
@@ -226,7 +243,7 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     } else {
         handle(slot, &request, handler, context, &fields);
     }
-    answer_where_it_fits(slot, tiny, generation, &fields);
+    answer_where_it_fits(slot, tiny, generation, &request, &fields);
     return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
 }
 
@@ -248,6 +265,12 @@ enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_han
     }
 }
 
+static uint32_t request_message_id(const struct sipc_slot *slot, bool tiny, uint64_t id) {
+    const volatile struct sipc_turn_line *line = slot->turn;
+    if (!tiny) return line->message_id;
+    return id & SIPC_TRANSPORT_ID_NAMED ? line->tiny_message_id : SIPC_MESSAGE_NORMAL;
+}
+
 SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
     static const char text[] = "the handler did not return";
     const uint32_t size = sizeof text - 1;
@@ -256,15 +279,16 @@ SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
     uint32_t state = responder->seen;
     uint32_t generation = sipc_state_generation(state);
     if (sipc_state_code(state) != SIPC_CODE_REQUEST || stands(slot, generation)) return;
-    const volatile struct sipc_turn_line *line = slot->turn;
-    struct response_fields fields = {.transport_id = request_id(slot),
-                                     .message_id = line->message_id,
+    const uint64_t id = request_id(slot);
+    const bool tiny = (state & SIPC_FLAG_TINY) != 0;
+    struct response_fields fields = {.transport_id = id,
+                                     .message_id = request_message_id(slot, tiny, id),
                                      .status = SIPC_ANSWER_HANDLER_FAILED};
     if (size <= slot->response_capacity) {
         for (uint32_t i = 0; i < size; i++) sipc_store_plain(slot->response[i], (uint8_t)text[i]);
         fields.size = size;
     }
-    answer_where_it_fits(slot, (state & SIPC_FLAG_TINY) != 0, generation, &fields);
+    answer(slot, generation, &fields);
 }
 
 static bool changed(const void *role) {

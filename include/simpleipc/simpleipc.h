@@ -452,7 +452,7 @@ typedef struct sipc_request {
     const void *data;      /**< The payload, in shared memory; valid until the handler returns. */
     uint32_t size;         /**< Bytes at data. */
     uint32_t message_id;   /**< SIPC_MESSAGE_NORMAL or a user's. */
-    uint64_t transport_id; /**< Unique for the region's lifetime. */
+    uint64_t transport_id; /**< Unique in the region among the last 2^41 requests of the slot. */
     uint64_t deadline_ns;  /**< When the caller gives up; 0: not said. */
     uint32_t slot;         /**< The slot that it came through. */
 } sipc_request;

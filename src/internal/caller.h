@@ -11,9 +11,10 @@
 
 struct sipc_caller {
     const struct sipc_slot *slot;
-    uint64_t requests;     // made so far: the low part of the transport id
-    uint64_t transport_id; // of the last request; our own copy
+    uint64_t requests;     // made so far: the count in the transport id
+    uint64_t transport_id; // of the last request; our own copy, its low bits 0
     uint32_t generation;   // of the last request
+    uint32_t message_id;   // of the last request: a response in the turn line has the same
     uint32_t stale[2];     // generations that the two response words may still show
     uint32_t last_size;    // of the last response that was not tiny: the guess for the next one
     bool tiny;             // that request was a tiny one: its response may stand in the turn line
@@ -84,7 +85,25 @@ static inline uint32_t sipc_caller_request_state(const struct sipc_caller *calle
                       tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST);
 }
 
-// False: the region was cut short, and nothing was published.
+// Writes a tiny request, all but its id, into the turn line. Returns the low bits of that id.
+SIPC_ALWAYS_INLINE uint64_t sipc_caller_write_tiny(struct sipc_turn_line *line, uint32_t message_id,
+                                                   const void *payload, uint32_t size) {
+    sipc_copy_small(line->tiny_payload, payload, size);
+    if (message_id == SIPC_MESSAGE_NORMAL) return size;
+    sipc_store_plain(line->tiny_message_id, message_id);
+    return size | SIPC_TRANSPORT_ID_NAMED;
+}
+
+SIPC_ALWAYS_INLINE void sipc_caller_write_request(const struct sipc_slot *slot, uint32_t message_id,
+                                                  const void *payload, uint32_t size) {
+    struct sipc_turn_line *line = slot->turn;
+    if (payload != slot->request) sipc_copy(slot->request, payload, size);
+    sipc_store_plain(line->size, size);
+    sipc_store_plain(line->message_id, message_id);
+    sipc_store_plain(line->flags, 0);
+}
+
+// False: the region was cut short, and nothing was published. Tiny is sipc_request_is_tiny().
 // The payload first, then the fields, then the word: the line is complete when the peer asks for
 // it.
 SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tiny,
@@ -92,20 +111,17 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tin
                                             uint32_t size) {
     const struct sipc_slot *slot = caller->slot;
     struct sipc_turn_line *line = slot->turn;
+    uint64_t low_bits = 0;
     if (tiny)
-        sipc_copy_small(line->tiny_payload, payload, size);
-    else if (payload != slot->request)
-        sipc_copy(slot->request, payload, size);
+        low_bits = sipc_caller_write_tiny(line, message_id, payload, size);
+    else
+        sipc_caller_write_request(slot, message_id, payload, size);
     sipc_caller_advance(caller);
     caller->tiny = tiny;
+    caller->message_id = message_id;
     caller->requests++;
-    caller->transport_id = (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
-                           (caller->requests & UINT64_C(0xFFFFFFFFFFFF));
-    sipc_store_plain(line->transport_id, caller->transport_id);
-    sipc_store_plain(line->size, size);
-    sipc_store_plain(line->message_id, message_id);
-    sipc_store_plain(line->status, 0);
-    sipc_store_plain(line->flags, 0);
+    caller->transport_id = sipc_transport_id(slot->index, caller->requests);
+    sipc_store_plain(line->transport_id, caller->transport_id | low_bits);
     if (SIPC_UNLIKELY(sipc_slot_is_lost(slot))) return false;
     // Release: the request is complete before its state. Barrier: then look whether the responder
     // sleeps.
@@ -115,55 +131,55 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tin
     return true;
 }
 
-// The response's fields, read once.
-struct sipc_response_fields {
-    uint64_t transport_id;
-    uint32_t size;
-    uint32_t message_id;
-    uint32_t status;
-};
-
-// What an answer that is not a plain response means.
+// What an answer that is not a plain response means. All are copies.
 SIPC_SELDOM sipc_status sipc_caller_answer_status(const struct sipc_caller *caller,
-                                                  const struct sipc_response_fields *fields,
-                                                  uint32_t capacity);
+                                                  uint64_t transport_id, uint32_t size,
+                                                  uint32_t status, uint32_t capacity);
 
-// Checks the copies (spec 8); nothing is believed before.
-SIPC_ALWAYS_INLINE sipc_status sipc_caller_check_answer(const struct sipc_caller *caller,
-                                                        uint64_t transport_id, uint32_t size,
-                                                        uint32_t message_id, uint32_t status,
-                                                        const uint8_t *data, uint32_t capacity,
-                                                        struct sipc_answer *answer) {
-    bool believed = transport_id == caller->transport_id && size <= capacity;
-    if (SIPC_LIKELY(believed)) {
-        answer->data = data;
-        answer->size = size;
-        // Not in one store with the next field: who loads the size would wait for the peer's line.
-        atomic_signal_fence(memory_order_seq_cst);
-        answer->message_id = message_id;
-        if (SIPC_LIKELY(status == SIPC_ANSWER_OK)) return SIPC_OK;
-    }
-    struct sipc_response_fields fields = {transport_id, size, message_id, status};
-    return sipc_caller_answer_status(caller, &fields, capacity);
-}
+// Two functions for two places, so that no address depends on what the peer wrote. Both check
+// copies (spec 8); nothing is believed before.
 
-// Two functions for two places, so that no address depends on what the peer wrote.
+// Id and size are one field here, and status and message id are known.
 SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_turn_line(struct sipc_caller *caller,
                                                                struct sipc_answer *answer) {
     const volatile struct sipc_turn_line *line = caller->slot->turn;
     const uint8_t *data = caller->slot->turn->tiny_payload;
     SIPC_KEEP_BRANCH(data);
-    return sipc_caller_check_answer(caller, ~line->transport_id, line->size, line->message_id,
-                                    line->status, data, SIPC_TINY_CAPACITY, answer);
+    const uint64_t id = ~line->transport_id;
+    // The size, if the id is our request's; else far more.
+    const uint64_t size = id ^ caller->transport_id;
+    if (SIPC_LIKELY(size <= SIPC_TINY_CAPACITY)) {
+        answer->data = data;
+        answer->size = (uint32_t)size;
+        answer->message_id = caller->message_id;
+        return SIPC_OK;
+    }
+    return sipc_caller_answer_status(caller, id, (uint32_t)(id & SIPC_TRANSPORT_ID_MESSAGE_MASK),
+                                     SIPC_ANSWER_OK, SIPC_TINY_CAPACITY);
+}
+
+static inline bool sipc_caller_is_answered_by(const struct sipc_caller *caller,
+                                              uint64_t transport_id) {
+    return (transport_id ^ caller->transport_id) <= SIPC_TRANSPORT_ID_MESSAGE_MASK;
 }
 
 SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_own_line(struct sipc_caller *caller,
                                                               struct sipc_answer *answer) {
     const struct sipc_slot *slot = caller->slot;
     const volatile struct sipc_responder_line *line = slot->responder;
-    return sipc_caller_check_answer(
-        caller, line->transport_id, sipc_confirm_size(&caller->last_size, line->size),
-        line->message_id, line->status, slot->response, slot->response_capacity, answer);
+    const uint64_t id = line->transport_id;
+    const uint32_t size = sipc_confirm_size(&caller->last_size, line->size);
+    const uint32_t message_id = line->message_id;
+    const uint32_t status = line->status;
+    if (SIPC_LIKELY(sipc_caller_is_answered_by(caller, id) && size <= slot->response_capacity)) {
+        answer->data = slot->response;
+        answer->size = size;
+        // Not in one store with the next field: who loads the size would wait for the peer's line.
+        atomic_signal_fence(memory_order_seq_cst);
+        answer->message_id = message_id;
+        if (SIPC_LIKELY(status == SIPC_ANSWER_OK)) return SIPC_OK;
+    }
+    return sipc_caller_answer_status(caller, id, size, status, slot->response_capacity);
 }
 
 // Ends the exchange now: takes the response if it stands in the slot, else gives up for this
@@ -233,7 +249,7 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange(struct sipc_caller *caller, 
                                                     const void *payload, uint32_t size,
                                                     struct sipc_deadline *deadline,
                                                     struct sipc_answer *answer) {
-    if (size <= SIPC_TINY_CAPACITY)
+    if (sipc_request_is_tiny(message_id, size))
         return sipc_caller_exchange_sized(caller, true, message_id, payload, size, deadline,
                                           answer);
     return sipc_caller_exchange_sized(caller, false, message_id, payload, size, deadline, answer);

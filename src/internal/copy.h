@@ -11,30 +11,33 @@
 
 #define SIPC_INLINE_COPY 256u
 
-// Two moves of the same width that may overlap cover every size from that width to twice it.
-#define SIPC_MOVE_ENDS(width)                                                                      \
+// Two moves that may overlap cover every size from the wider one to both together. Where they do
+// not overlap, a load of the same width soon after need not wait for both.
+#define SIPC_MOVE_ENDS(first, last)                                                                \
     do {                                                                                           \
-        uint8_t head[width], tail[width];                                                          \
-        memcpy(head, from, width);                                                                 \
-        memcpy(tail, from + size - (width), width);                                                \
-        memcpy(to, head, width);                                                                   \
-        memcpy(to + size - (width), tail, width);                                                  \
+        uint8_t head[first], tail[last];                                                           \
+        memcpy(head, from, first);                                                                 \
+        memcpy(tail, from + size - (last), last);                                                  \
+        memcpy(to, head, first);                                                                   \
+        memcpy(to + size - (last), tail, last);                                                    \
     } while (0)
 
 static inline void sipc_copy_small(uint8_t *to, const uint8_t *from, uint32_t size) {
-    if (size >= 32) {
+    if (size > 48) {
         uint32_t done = 0;
         do {
             memcpy(to + done, from + done, 32);
             done += 32;
         } while (done + 32 <= size);
         if (done != size) memcpy(to + size - 32, from + size - 32, 32);
+    } else if (size > 32) {
+        SIPC_MOVE_ENDS(32, 16);
     } else if (size >= 16) {
-        SIPC_MOVE_ENDS(16);
+        SIPC_MOVE_ENDS(16, 16);
     } else if (size >= 8) {
-        SIPC_MOVE_ENDS(8);
+        SIPC_MOVE_ENDS(8, 8);
     } else if (size >= 4) {
-        SIPC_MOVE_ENDS(4);
+        SIPC_MOVE_ENDS(4, 4);
     } else {
         for (uint32_t i = 0; i < size; i++) to[i] = from[i];
     }

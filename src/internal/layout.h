@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include <simpleipc/simpleipc.h>
+
 #include "atomics.h"
 
 #define SIPC_MAGIC UINT64_C(0x4350494C504D4953)
@@ -17,7 +19,9 @@
 #define SIPC_SLOTS_OFFSET 128u
 #define SIPC_SLOT_HEADER_SIZE 128u
 #define SIPC_SLOT_TAIL_SIZE 128u
-#define SIPC_TINY_CAPACITY 32u
+// Of a tiny message: with the id NORMAL, and of a request with any other.
+#define SIPC_TINY_CAPACITY 48u
+#define SIPC_TINY_NAMED_CAPACITY 44u
 #define SIPC_MAX_SLOTS 65535u
 #define SIPC_MAX_CAPACITY 2147483584u
 #define SIPC_MAX_NAME 128u
@@ -27,7 +31,16 @@
 #define SIPC_CLAIM_HOST 0u
 #define SIPC_CLAIM_FIRST_SLOT 1u
 #define SIPC_CLAIM_NAME 0x40000000u
+
+// A transport id: slot index + 1, count of requests, and in a tiny message what its payload is.
 #define SIPC_TRANSPORT_ID_SLOT_SHIFT 48u
+#define SIPC_TRANSPORT_ID_COUNT_SHIFT 7u
+#define SIPC_TRANSPORT_ID_COUNT_MASK UINT64_C(0x1FFFFFFFFFF)
+#define SIPC_TRANSPORT_ID_NAMED 64u
+#define SIPC_TRANSPORT_ID_SIZE_MASK 63u
+// The low bits, which belong to the message and do not tell requests apart.
+#define SIPC_TRANSPORT_ID_MESSAGE_MASK                                                             \
+    (uint64_t)(SIPC_TRANSPORT_ID_NAMED | SIPC_TRANSPORT_ID_SIZE_MASK)
 
 struct sipc_exchange_header {
     uint64_t magic;
@@ -51,16 +64,23 @@ struct sipc_host_line {
     uint8_t reserved[40];
 };
 
-// The plain fields belong to the side whose turn it is (spec 2.3).
+// The plain fields belong to the side whose turn it is, and have one of two forms (spec 2.3).
 struct sipc_turn_line {
     sipc_word caller_state;
     sipc_word tiny_state;
     uint64_t transport_id;
-    uint32_t size;
-    uint32_t message_id;
-    uint32_t status;
-    uint32_t flags;
-    uint8_t tiny_payload[SIPC_TINY_CAPACITY];
+    union {
+        struct { // a request that is not tiny
+            uint32_t size;
+            uint32_t message_id;
+            uint32_t flags;
+        };
+        uint8_t tiny_payload[SIPC_TINY_CAPACITY];
+        struct { // a tiny request with a message id of its own
+            uint8_t tiny_named_payload[SIPC_TINY_NAMED_CAPACITY];
+            uint32_t tiny_message_id;
+        };
+    };
 };
 
 struct sipc_responder_line {
@@ -146,6 +166,19 @@ enum sipc_answer_status {
     SIPC_ANSWER_RESPONDER_DIED = 6,
 };
 
+// Whether a request of this kind is sent as a tiny one. Without the message id its payload may be
+// as large as a response's.
+static inline bool sipc_request_is_tiny(uint32_t message_id, uint32_t size) {
+    return size <= SIPC_TINY_NAMED_CAPACITY ||
+           (size <= SIPC_TINY_CAPACITY && message_id == SIPC_MESSAGE_NORMAL);
+}
+
+// The id of a request that is not tiny: its low bits are 0.
+static inline uint64_t sipc_transport_id(uint32_t slot, uint64_t count) {
+    return (slot + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
+           (count & SIPC_TRANSPORT_ID_COUNT_MASK) << SIPC_TRANSPORT_ID_COUNT_SHIFT;
+}
+
 static inline uint32_t sipc_state(uint32_t generation, uint32_t code) {
     return generation << SIPC_GENERATION_SHIFT | code;
 }
@@ -185,9 +218,9 @@ SIPC_AT(sipc_turn_line, tiny_state, 4);
 SIPC_AT(sipc_turn_line, transport_id, 8);
 SIPC_AT(sipc_turn_line, size, 16);
 SIPC_AT(sipc_turn_line, message_id, 20);
-SIPC_AT(sipc_turn_line, status, 24);
-SIPC_AT(sipc_turn_line, flags, 28);
-SIPC_AT(sipc_turn_line, tiny_payload, 32);
+SIPC_AT(sipc_turn_line, flags, 24);
+SIPC_AT(sipc_turn_line, tiny_payload, 16);
+SIPC_AT(sipc_turn_line, tiny_message_id, 60);
 SIPC_AT(sipc_slot_header, responder.state, 64);
 SIPC_AT(sipc_slot_header, responder.waiting, 68);
 SIPC_AT(sipc_slot_header, responder.transport_id, 72);

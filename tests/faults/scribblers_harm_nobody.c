@@ -13,9 +13,9 @@ enum { LATE_US = 20000 };
 // Threads and descriptors of a host that somebody lies to about the processes of its guests.
 enum { MOST_THREADS = 64, MOST_DESCRIPTORS = 300 };
 
-static const uint32_t hostile[] = {0,    1,          2,          3,          4,         5,    31,
-                                   32,   33,         127,        128,        1999,      2000, 2001,
-                                   2048, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF8, 0xFFFFFFFF};
+static const uint32_t hostile[] = {
+    0,  1,   2,   3,   4,    5,    31,   44,   45,         48,         49,         63,
+    64, 127, 128, 192, 1999, 2000, 2001, 2048, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF8, 0xFFFFFFFF};
 
 static uint32_t hostile_value(void) {
     uint32_t index = row_random(sizeof hostile / sizeof hostile[0] + 1);
@@ -61,8 +61,8 @@ static void fields(const struct beset *beset) {
     struct sipc_owner_line *owner = &beset_tail(beset, index)->owner;
     uint32_t *const words[] = {&slot->turn.size,
                                &slot->turn.message_id,
-                               &slot->turn.status,
                                &slot->turn.flags,
+                               &slot->turn.tiny_message_id,
                                (uint32_t *)&slot->turn.transport_id,
                                &slot->responder.size,
                                &slot->responder.message_id,

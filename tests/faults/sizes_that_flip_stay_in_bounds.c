@@ -5,15 +5,35 @@
 
 #include "beset.h"
 
-static const uint32_t sizes[] = {0, 8, 32, 33, 200, 2000, 2001, 65536, 0x7FFFFFFF, 0xFFFFFFFF};
+static const uint32_t sizes[] = {0, 8, 48, 49, 200, 2000, 2001, 65536, 0x7FFFFFFF, 0xFFFFFFFF};
+// In the id of a tiny request, with a message id of its own from 64 on; in that of a response its
+// complement.
+static const uint8_t tiny_sizes[] = {0, 8, 44, 64, 64 + 8, 64 + 44, 45, 48, 49, 63, 64 + 45, 127};
 
 static void flip(uint32_t *size, uint32_t to) {
     sipc_store_relaxed((sipc_word *)(void *)size, to);
 }
 
+// The low bits of the id stand in its first byte, with one that tells requests apart.
+static void flip_tiny_sizes(struct sipc_slot_header *slot) {
+    _Atomic uint8_t *low = (_Atomic uint8_t *)(void *)&slot->turn.transport_id;
+    uint8_t valid = tiny_sizes[row_random(6)];
+    uint8_t bad = tiny_sizes[row_random(sizeof tiny_sizes)];
+    uint8_t complement = row_random(2) ? 127 : 0;
+    for (int i = 0; i < 500; i++) {
+        uint8_t kept = atomic_load_explicit(low, memory_order_relaxed) & 128;
+        uint8_t size = (uint8_t)((i % 2 ? valid : bad) ^ complement);
+        atomic_store_explicit(low, kept | size, memory_order_relaxed);
+    }
+}
+
 // In bursts: where the other side reads a size more than once, it shall read different ones.
 static void flip_sizes(const struct beset *beset) {
     struct sipc_slot_header *slot = beset_slot(beset, row_random(BESET_SLOTS));
+    if (row_random(3) == 0) {
+        flip_tiny_sizes(slot);
+        return;
+    }
     uint32_t *size = row_random(2) ? &slot->turn.size : &slot->responder.size;
     uint32_t valid = sizes[row_random(6)], bad = sizes[row_random(10)];
     for (int i = 0; i < 500; i++) flip(size, i % 2 ? valid : bad);

@@ -26,6 +26,8 @@ static void write_something(unsigned turn) {
         uint32_t plan = next_number(&writes);
         request_by_hand(&made.slot, plan >> 8, plan % 3 ? 128 : plan % 8, NULL,
                         plan % (CAPACITY + 1));
+        // Or all but its size, if it says that in its id.
+        if (plan >> 7 & 1) made.slot.turn->transport_id ^= plan >> 24 & 127;
     }
     if (!next_write(&writes, parts, sizeof parts / sizeof parts[0]) || turn > 200)
         sipc_set_bits(&leave, 1);

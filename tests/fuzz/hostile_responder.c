@@ -63,7 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
         struct sipc_answer answer = {.data = NULL};
         struct sipc_deadline deadline = sipc_deadline_after(60);
         uint32_t length = (plan >> 2) * (i + 1) % (CAPACITY + 1);
-        check(sipc_caller_exchange(&caller, 128, payload, length, &deadline, &answer), &answer);
+        uint32_t message_id = plan >> i & 4 ? SIPC_MESSAGE_FIRST_USER : SIPC_MESSAGE_NORMAL;
+        check(sipc_caller_exchange(&caller, message_id, payload, length, &deadline, &answer),
+              &answer);
     }
     sipc_caller_close(&caller);
     slot_by_hand_free(&made);

@@ -30,8 +30,8 @@ static void odd_capacity(struct run *run) {
 static void mixtures(struct run *run, const char *way) {
     static const unsigned callers[] = {1, 4, 8};
     static const char *sizes[] = {
-        "request=0..4096 response=0..4096", "request=0..40 response=1000..9000",
-        "request=1000..9000 response=0..40", "request=8..32 response=8..32"};
+        "request=0..4096 response=0..4096", "request=0..60 response=1000..9000",
+        "request=1000..9000 response=0..60", "request=8..44 response=8..48"};
     start_pair(run, SLOTS, DATA_SIZE);
     for (unsigned i = 0; i < COUNT_OF(callers); i++) {
         for (unsigned k = 0; k < COUNT_OF(sizes); k++) {

@@ -39,7 +39,7 @@ static void reserved_ids(struct run *run) {
     static const unsigned reserved[] = {2, 4, 5, 64, 127};
     start_pair(run, SLOTS, DATA_SIZE);
     const char *before = peer_ask(&run->host, "ok", "reveal 0 128");
-    uint64_t last = number_in(before, "transport=");
+    uint64_t last = number_in(before, "transport=") >> 7;
     for (unsigned i = 0; i < COUNT_OF(reserved); i++) {
         const char *refused =
             peer_ask(&run->host, "SIPC_BAD_MESSAGE_ID", "plain 0 %u 4 0", reserved[i]);
@@ -47,7 +47,7 @@ static void reserved_ids(struct run *run) {
     }
     // Nothing was written: the slot's next exchange is the next one.
     const char *after = peer_ask(&run->host, "ok", "reveal 0 128");
-    assert_int_equal(number_in(after, "transport="), last + 1);
+    assert_int_equal(number_in(after, "transport=") >> 7, last + 1);
     end_pair(run);
 }
 

@@ -220,7 +220,7 @@ static uint32_t random_in(struct caller *caller, uint32_t least, uint32_t most) 
 
 // Half of all sizes are tiny or nearly, the rest anything.
 static uint32_t random_size(struct caller *caller, uint32_t least, uint32_t most) {
-    const uint32_t small = 48;
+    const uint32_t small = 64;
     bool near = random_below(caller, 2) == 0 && most - least > small;
     return random_in(caller, least, near ? least + small : most);
 }

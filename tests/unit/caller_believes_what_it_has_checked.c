@@ -43,10 +43,14 @@ static int end(void **state) {
     return nothing_is_left_behind(state);
 }
 
-static sipc_status call(uint32_t size, uint64_t timeout) {
+static sipc_status call_message(uint32_t message_id, uint32_t size, uint64_t timeout) {
     struct sipc_deadline deadline = sipc_deadline_after(timeout);
     answer = (struct sipc_answer){.data = NULL};
-    return sipc_caller_exchange(&caller, 128, bytes, size, &deadline, &answer);
+    return sipc_caller_exchange(&caller, message_id, bytes, size, &deadline, &answer);
+}
+
+static sipc_status call(uint32_t size, uint64_t timeout) {
+    return call_message(128, size, timeout);
 }
 
 static uint32_t caller_state(void) {
@@ -69,29 +73,39 @@ static void look_and_answer(unsigned turn) {
     answer_in_responder_line(&made.slot, &right);
 }
 
-static void assert_request(uint32_t size, uint32_t generation, uint32_t count) {
+static void assert_request(uint32_t message_id, uint32_t size, uint32_t count) {
     fake.on_yield = look_and_answer;
-    assert_int_equal(call(size, SIPC_FOREVER), SIPC_OK);
-    bool tiny = size <= 32;
-    assert_int_equal(seen_line.caller_state, generation << 3 | (tiny ? 4 : 0) | SIPC_CODE_REQUEST);
-    assert_int_equal(seen_line.transport_id, (uint64_t)(SLOT + 1) << 48 | count);
-    assert_int_equal(seen_line.size, size);
-    assert_int_equal(seen_line.message_id, 128);
-    assert_int_equal(seen_line.status, 0);
-    assert_int_equal(seen_line.flags, 0);
+    assert_int_equal(call_message(message_id, size, SIPC_FOREVER), SIPC_OK);
+    bool tiny = size <= (message_id ? 44 : 48);
+    assert_int_equal(seen_line.caller_state, count << 3 | (tiny ? 4 : 0) | SIPC_CODE_REQUEST);
+    const uint64_t id = (uint64_t)(SLOT + 1) << 48 | count << 7;
+    if (tiny) {
+        assert_true(seen_line.transport_id == (id | size | (message_id ? 64 : 0)));
+        if (message_id) assert_int_equal(seen_line.tiny_message_id, message_id);
+    } else {
+        assert_true(seen_line.transport_id == id);
+        assert_int_equal(seen_line.size, size);
+        assert_int_equal(seen_line.message_id, message_id);
+        assert_int_equal(seen_line.flags, 0);
+    }
     assert_memory_equal(tiny ? seen_line.tiny_payload : made.slot.request, bytes, size);
 }
 
+static const uint32_t sizes[] = {0,  1,  31, 32, 33, 43, 44,  45,
+                                 46, 47, 48, 49, 63, 64, 127, CAPACITY};
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
 static void a_request_stands_in_the_slot_as_the_spec_says(void **state) {
     (void)state;
-    const uint32_t sizes[] = {0, 1, 31, 32, 33, 64, CAPACITY};
-    for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        assert_request(sizes[i], i + 1, i + 1);
+    const uint32_t message_ids[] = {0, 1, 128, UINT32_MAX};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < SIZES; i++)
+        for (uint32_t m = 0; m < 4; m++) assert_request(message_ids[m], sizes[i], ++count);
 }
 
 static void a_request_written_in_place_is_not_copied(void **state) {
     (void)state;
-    memcpy(made.slot.request, "in place, and more than the 32 bytes of a tiny one", 50);
+    memcpy(made.slot.request, "in place, and more than the 48 bytes of a tiny one", 50);
     struct sipc_deadline deadline = sipc_deadline_after(SIPC_FOREVER);
     fake.on_yield = look_and_answer;
     assert_int_equal(sipc_caller_exchange(&caller, 0, made.slot.request, 50, &deadline, &answer),
@@ -151,7 +165,7 @@ static void answer_as_told(unsigned turn) {
     mark_started();
     struct answer_by_hand given = right_answer(&made.slot, NULL, peer.size);
     uint8_t *to = peer.line == TURN_LINE ? made.slot.turn->tiny_payload : made.slot.response;
-    uint32_t room = peer.line == TURN_LINE ? SIPC_TINY_CAPACITY : CAPACITY;
+    uint32_t room = peer.line == TURN_LINE ? 48 : CAPACITY;
     for (uint32_t i = 0; i < peer.size && i < room; i++) to[i] = (uint8_t)(i * 3 + peer.size);
     given.status = peer.status;
     given.transport_id += peer.id_error;
@@ -180,9 +194,8 @@ static void assert_response(uint32_t size) {
 
 static void a_response_is_taken_from_the_line_where_it_stands(void **state) {
     (void)state;
-    const uint32_t sizes[] = {0, 1, 31, 32, 33, 64, CAPACITY};
-    for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        if (sizes[i] <= 32) {
+    for (uint32_t i = 0; i < SIZES; i++) {
+        if (sizes[i] <= 48) {
             assert_int_equal(call_answered(8, TURN_LINE, sizes[i], SIPC_ANSWER_OK), SIPC_OK);
             assert_response(sizes[i]);
         }
@@ -195,8 +208,18 @@ static void a_response_is_taken_from_the_line_where_it_stands(void **state) {
 
 static void the_responses_message_id_is_told(void **state) {
     (void)state;
-    assert_int_equal(call_answered(8, TURN_LINE, 0, SIPC_ANSWER_OK), SIPC_OK);
+    // In the turn line it is the request's, whatever stands there.
+    assert_int_equal(call_answered(8, TURN_LINE, 48, SIPC_ANSWER_OK), SIPC_OK);
     assert_int_equal(answer.message_id, 128);
+    fake.on_yield = answer_as_told;
+    assert_int_equal(call_message(0, 48, 1000), SIPC_OK);
+    assert_int_equal(answer.message_id, 0);
+    // In the responder line it is read.
+    memset(&peer, 0, sizeof peer);
+    peer.line = RESPONDER_LINE;
+    peer.message_id = 2;
+    assert_int_equal(call_message(1, 0, 1000), SIPC_OK);
+    assert_int_equal(answer.message_id, 2);
 }
 
 static void a_response_that_stands_already_costs_no_yield(void **state) {
@@ -244,15 +267,16 @@ static void each_status_of_a_response_becomes_its_own(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(call_answered(8, RESPONDER_LINE, 0, cases[i].answered), cases[i].status);
         assert_int_equal(call_answered(100, RESPONDER_LINE, 0, cases[i].answered), cases[i].status);
-        assert_int_equal(call_answered(8, TURN_LINE, 0, cases[i].answered), cases[i].status);
     }
 }
 
 static void a_failing_handlers_text_comes_with_the_failure(void **state) {
     (void)state;
-    assert_int_equal(call_answered(8, TURN_LINE, 20, SIPC_ANSWER_HANDLER_FAILED),
-                     SIPC_HANDLER_FAILED);
-    assert_response(20);
+    for (uint32_t size = 8; size <= 100; size += 92) {
+        assert_int_equal(call_answered(size, RESPONDER_LINE, 20, SIPC_ANSWER_HANDLER_FAILED),
+                         SIPC_HANDLER_FAILED);
+        assert_response(20);
+    }
 }
 
 static void assert_nothing_believed(sipc_status status) {
@@ -263,12 +287,15 @@ static void assert_nothing_believed(sipc_status status) {
 
 static void a_size_beyond_the_place_is_not_believed(void **state) {
     (void)state;
-    const uint32_t sizes[] = {33, CAPACITY, CAPACITY + 1, 0x80000000, UINT32_MAX};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        assert_nothing_believed(call_answered(8, TURN_LINE, sizes[i], SIPC_ANSWER_OK));
-        if (sizes[i] <= CAPACITY) continue;
-        assert_nothing_believed(call_answered(8, RESPONDER_LINE, sizes[i], SIPC_ANSWER_OK));
-        assert_nothing_believed(call_answered(100, RESPONDER_LINE, sizes[i], SIPC_ANSWER_OK));
+    // All that the turn line can say; from 64 on with the bit of a named request.
+    for (uint32_t size = 49; size <= 127; size++) {
+        assert_nothing_believed(call_answered(8, TURN_LINE, size, SIPC_ANSWER_OK));
+        assert_non_null(strstr(sipc_error_text(), "of a buffer of 48 bytes"));
+    }
+    const uint32_t beyond[] = {CAPACITY + 1, 0x80000000, UINT32_MAX};
+    for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
+        assert_nothing_believed(call_answered(8, RESPONDER_LINE, beyond[i], SIPC_ANSWER_OK));
+        assert_nothing_believed(call_answered(100, RESPONDER_LINE, beyond[i], SIPC_ANSWER_OK));
     }
 }
 
@@ -282,12 +309,23 @@ static sipc_status call_with_wrong_id(enum line line, uint64_t error) {
 
 static void a_foreign_transport_id_is_not_believed(void **state) {
     (void)state;
-    const uint64_t errors[] = {1, UINT64_MAX, UINT64_C(1) << 48, UINT64_C(1) << 63};
-    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
-        assert_nothing_believed(call_with_wrong_id(TURN_LINE, errors[i]));
-        assert_nothing_believed(call_with_wrong_id(RESPONDER_LINE, errors[i]));
+    for (uint32_t bit = 7; bit < 64; bit++) {
+        assert_nothing_believed(call_with_wrong_id(TURN_LINE, UINT64_C(1) << bit));
+        assert_nothing_believed(call_with_wrong_id(RESPONDER_LINE, UINT64_C(1) << bit));
+        assert_non_null(strstr(sipc_error_text(), "not for 0x"));
     }
-    assert_non_null(strstr(sipc_error_text(), "not for 0x"));
+    assert_nothing_believed(call_with_wrong_id(TURN_LINE, 0 - UINT64_C(128)));
+    assert_nothing_believed(call_with_wrong_id(RESPONDER_LINE, 0 - UINT64_C(128)));
+}
+
+// A successor may not know them.
+static void the_low_bits_of_an_id_in_the_responder_line_do_not_matter(void **state) {
+    (void)state;
+    for (uint32_t low = 0; low < 128; low++) {
+        // The request's own are 64 | 8.
+        assert_int_equal(call_with_wrong_id(RESPONDER_LINE, (uint64_t)low - 72), SIPC_OK);
+        assert_response(0);
+    }
 }
 
 static void publish_without_writing(unsigned turn) {
@@ -300,7 +338,10 @@ static void publish_without_writing(unsigned turn) {
 static void a_request_is_not_taken_for_its_own_response(void **state) {
     (void)state;
     fake.on_yield = publish_without_writing;
-    assert_nothing_believed(call(8, 1000));
+    for (uint32_t size = 0; size <= 48; size++) {
+        assert_nothing_believed(call_message(0, size, 1000));
+        if (size <= 44) assert_nothing_believed(call(size, 1000));
+    }
 }
 
 static void a_response_of_another_generation_is_none(void **state) {
@@ -327,7 +368,7 @@ static void a_response_in_the_turn_line_does_not_answer_a_large_request(void **s
 
 static void an_exchange_after_a_violated_one_goes_well(void **state) {
     (void)state;
-    assert_nothing_believed(call_with_wrong_id(RESPONDER_LINE, 1));
+    assert_nothing_believed(call_with_wrong_id(RESPONDER_LINE, 128));
     assert_true(sipc_caller_usable(&caller));
     assert_int_equal(call_answered(8, TURN_LINE, 5, SIPC_ANSWER_OK), SIPC_OK);
     assert_response(5);
@@ -532,6 +573,12 @@ static void transport_ids_are_not_repeated_when_generations_are(void **state) {
     assert_int_equal(call(8, SIPC_FOREVER), SIPC_OK);
     assert_true(seen_line.transport_id > first);
     assert_int_equal(seen_line.transport_id >> 48, SLOT + 1);
+    // After 2^41 requests the count comes round; the slot and what the message says stay.
+    caller.requests = (UINT64_C(1) << 41) - 1;
+    assert_int_equal(call(8, SIPC_FOREVER), SIPC_OK);
+    assert_true(seen_line.transport_id == ((uint64_t)(SLOT + 1) << 48 | 64 | 8));
+    assert_int_equal(call_answered(8, TURN_LINE, 3, SIPC_ANSWER_OK), SIPC_OK);
+    assert_response(3);
 }
 
 // ---- The end -----------------------------------------------------------------------------------
@@ -562,6 +609,7 @@ int main(void) {
         STEP_BY_STEP(a_failing_handlers_text_comes_with_the_failure),
         STEP_BY_STEP(a_size_beyond_the_place_is_not_believed),
         STEP_BY_STEP(a_foreign_transport_id_is_not_believed),
+        STEP_BY_STEP(the_low_bits_of_an_id_in_the_responder_line_do_not_matter),
         STEP_BY_STEP(a_request_is_not_taken_for_its_own_response),
         STEP_BY_STEP(a_response_of_another_generation_is_none),
         STEP_BY_STEP(a_response_in_the_turn_line_does_not_answer_a_large_request),

@@ -85,8 +85,9 @@ static int end(void **state) {
     return nothing_is_left_behind(state);
 }
 
-static const uint32_t sizes[] = {0,  1,  2,  3,  4,  7,  8,   15,  16,  17,  31,  32,
-                                 33, 63, 64, 65, 95, 96, 127, 128, 200, 256, 257, CAPACITY};
+static const uint32_t sizes[] = {0,  1,  2,  3,  4,   7,   8,   15,  16,  17,
+                                 31, 32, 33, 43, 44,  45,  47,  48,  49,  63,
+                                 64, 65, 95, 96, 127, 128, 200, 256, 257, CAPACITY};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 static void fill_request(uint32_t size, uint8_t *to) {
@@ -103,24 +104,35 @@ static void assert_response(const uint8_t *bytes, uint32_t size) {
     for (uint32_t i = 0; i < size; i++) assert_int_equal(bytes[i], (uint8_t)(i * 11 + size));
 }
 
-static void call_and_check(uint32_t request_size, uint32_t response_size) {
+static void call_message_and_check(uint32_t message_id, uint32_t request_size,
+                                   uint32_t response_size) {
     handled.answer_size = response_size;
     fill_request(request_size, request_bytes);
     memset(response_bytes, 0xEE, sizeof response_bytes);
-    sipc_call call = {.request = request_bytes,
+    sipc_call call = {.message_id = message_id,
+                      .request = request_bytes,
                       .request_size = request_size,
                       .response = response_bytes,
                       .response_capacity = CAPACITY};
     assert_int_equal(call_host(&call), SIPC_OK);
     assert_int_equal(call.response_size, response_size);
+    assert_int_equal(call.response_message_id, message_id);
+    assert_int_equal(handled.message_id, message_id);
     assert_handled(request_size);
     assert_response(response_bytes, response_size);
     assert_int_equal(response_bytes[response_size], 0xEE);
 }
 
+static void call_and_check(uint32_t request_size, uint32_t response_size) {
+    call_message_and_check(SIPC_MESSAGE_NORMAL, request_size, response_size);
+}
+
 static void every_size_arrives_as_a_copy(void **state) {
     (void)state;
-    for (uint32_t i = 0; i < SIZES * SIZES; i++) call_and_check(sizes[i / SIZES], sizes[i % SIZES]);
+    for (uint32_t i = 0; i < SIZES * SIZES; i++) {
+        call_and_check(sizes[i / SIZES], sizes[i % SIZES]);
+        call_message_and_check(UINT32_MAX - i, sizes[i / SIZES], sizes[i % SIZES]);
+    }
 }
 
 static void every_size_arrives_in_place(void **state) {

@@ -55,10 +55,11 @@ static const struct constant ours[] = {
     {"turn_transport_id", SLOT(turn.transport_id)},
     {"turn_size", SLOT(turn.size)},
     {"turn_message_id", SLOT(turn.message_id)},
-    {"turn_status", SLOT(turn.status)},
     {"turn_flags", SLOT(turn.flags)},
     {"turn_tiny_payload", SLOT(turn.tiny_payload)},
+    {"turn_tiny_message_id", SLOT(turn.tiny_message_id)},
     {"tiny_capacity", SIPC_TINY_CAPACITY},
+    {"tiny_named_capacity", SIPC_TINY_NAMED_CAPACITY},
     {"responder_state", SLOT(responder.state)},
     {"responder_waiting", SLOT(responder.waiting)},
     {"responder_transport_id", SLOT(responder.transport_id)},
@@ -103,6 +104,9 @@ static const struct constant ours[] = {
     {"claim_first_slot", SIPC_CLAIM_FIRST_SLOT},
     {"claim_name", SIPC_CLAIM_NAME},
     {"transport_id_slot_shift", SIPC_TRANSPORT_ID_SLOT_SHIFT},
+    {"transport_id_count_shift", SIPC_TRANSPORT_ID_COUNT_SHIFT},
+    {"transport_id_named", SIPC_TRANSPORT_ID_NAMED},
+    {"transport_id_size_mask", SIPC_TRANSPORT_ID_SIZE_MASK},
     {"handover_size", sizeof(struct sipc_handover)},
     {"handover_magic", offsetof(struct sipc_handover, magic)},
     {"handover_answer", offsetof(struct sipc_handover, answer)},
@@ -186,6 +190,26 @@ static void a_state_word_is_generation_flag_and_code(void **state) {
     assert_int_equal(sipc_state(UINT32_C(1) << 29, SIPC_CODE_REQUEST), SIPC_CODE_REQUEST);
 }
 
+static void a_transport_id_is_slot_and_count(void **state) {
+    (void)state;
+    assert_true(sipc_transport_id(0, 1) == (UINT64_C(1) << 48 | 1 << 7));
+    // Counts go modulo 2^41 and leave the slot alone; the low bits are the message's.
+    const uint64_t last = (UINT64_C(1) << 41) - 1;
+    assert_true(sipc_transport_id(65534, last) == UINT64_C(0xFFFFFFFFFFFFFF80));
+    assert_true(sipc_transport_id(6, last + 1) == UINT64_C(7) << 48);
+    assert_true(SIPC_TRANSPORT_ID_MESSAGE_MASK == 127);
+}
+
+static void a_tiny_request_fits_the_turn_line_with_its_message_id(void **state) {
+    (void)state;
+    for (uint32_t size = 0; size < 100; size++) {
+        assert_int_equal(sipc_request_is_tiny(0, size), size <= 48);
+        assert_int_equal(sipc_request_is_tiny(1, size), size <= 44);
+        assert_int_equal(sipc_request_is_tiny(UINT32_MAX, size), size <= 44);
+    }
+    assert_false(sipc_request_is_tiny(0, UINT32_MAX));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         PROMISE(every_constant_of_ours_is_in_the_spec_with_its_value),
@@ -193,6 +217,8 @@ int main(void) {
         PROMISE(no_constant_is_named_twice),
         PROMISE(the_magic_reads_simplipc),
         PROMISE(a_state_word_is_generation_flag_and_code),
+        PROMISE(a_transport_id_is_slot_and_count),
+        PROMISE(a_tiny_request_fits_the_turn_line_with_its_message_id),
     };
     return cmocka_run_group_tests(tests, read_the_spec, NULL);
 }

@@ -30,10 +30,16 @@ static uint32_t write_request(uint8_t *request, uint64_t tag) {
     return size;
 }
 
+// Some requests have a message id of their own.
+static uint32_t message_id_of(uint64_t tag) {
+    return tag % 3 ? SIPC_MESSAGE_NORMAL : SIPC_MESSAGE_FIRST_USER + (uint32_t)tag;
+}
+
 static bool answers(const sipc_completion *completion, uint64_t tag) {
     uint8_t expected[128];
     uint32_t size = write_request(expected, tag);
-    return completion->response_size == size && memcmp(completion->response, expected, size) == 0;
+    return completion->message_id == message_id_of(tag) && completion->response_size == size &&
+           memcmp(completion->response, expected, size) == 0;
 }
 
 static void take_note(void *context, const sipc_completion *completion) {
@@ -61,7 +67,7 @@ static sipc_pipeline *open_pipeline(sipc_host *host, uint32_t depth) {
 static sipc_status submit(sipc_pipeline *pipeline, uint64_t tag, uint64_t timeout_ns) {
     uint8_t request[128];
     uint32_t size = write_request(request, tag);
-    return sipc_pipeline_submit(pipeline, SIPC_MESSAGE_NORMAL, request, size, timeout_ns, tag);
+    return sipc_pipeline_submit(pipeline, message_id_of(tag), request, size, timeout_ns, tag);
 }
 
 static void reap_until(sipc_pipeline *pipeline, unsigned count) {
@@ -233,7 +239,7 @@ static void requests_can_be_written_in_place(void **state) {
         assert_int_equal(capacity, 128);
         uint32_t size = write_request(place, tag);
         assert_int_equal(
-            sipc_pipeline_submit(pipeline, SIPC_MESSAGE_NORMAL, place, size, SIPC_FOREVER, tag),
+            sipc_pipeline_submit(pipeline, message_id_of(tag), place, size, SIPC_FOREVER, tag),
             SIPC_OK);
         reap_until(pipeline, (unsigned)tag + 1);
     }

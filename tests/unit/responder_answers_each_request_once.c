@@ -16,7 +16,6 @@
 static struct slot_by_hand made;
 static struct sipc_responder responder;
 static uint8_t bytes[CAPACITY];
-
 // What the handler saw, and what it is to do.
 static struct {
     unsigned calls;
@@ -80,8 +79,19 @@ static enum sipc_served serve(void) {
     return sipc_responder_serve(&responder, handle, &handler);
 }
 
+static uint64_t asked_id; // of the last request, as a whole
+
 static void ask(uint32_t generation, uint32_t message_id, uint32_t size) {
     request_by_hand(&made.slot, generation, message_id, size <= CAPACITY ? bytes : NULL, size);
+    asked_id = made.slot.turn->transport_id;
+}
+
+// A request that says to be tiny, and this of itself.
+static void ask_tiny(uint32_t generation, uint32_t message_id, uint32_t low_bits) {
+    request_by_hand(&made.slot, generation, 128, bytes, 8);
+    made.slot.turn->tiny_message_id = message_id;
+    asked_id = id_by_hand(&made.slot, generation) | low_bits;
+    made.slot.turn->transport_id = asked_id;
 }
 
 static uint32_t own_state(void) {
@@ -92,15 +102,10 @@ static uint32_t tiny_state(void) {
     return sipc_load_acquire(&made.slot.turn->tiny_state);
 }
 
-static void assert_answered_in_turn_line(uint32_t generation, uint32_t message_id, uint32_t status,
-                                         uint32_t size) {
+static void assert_answered_in_turn_line(uint32_t generation, uint32_t size) {
     const struct sipc_turn_line *line = made.slot.turn;
     assert_int_equal(tiny_state(), sipc_state(generation, SIPC_CODE_RESPONSE));
-    assert_true(line->transport_id == ~id_by_hand(&made.slot, generation));
-    assert_int_equal(line->size, size);
-    assert_int_equal(line->message_id, message_id);
-    assert_int_equal(line->status, status);
-    assert_int_equal(line->flags, 0);
+    assert_true(line->transport_id == ~(id_by_hand(&made.slot, generation) | size));
     for (uint32_t i = 0; i < size; i++)
         assert_int_equal(line->tiny_payload[i], (uint8_t)(i * 5 + 2));
 }
@@ -109,7 +114,7 @@ static void assert_answered_in_own_line(uint32_t generation, uint32_t message_id
                                         uint32_t size) {
     const struct sipc_responder_line *line = made.slot.responder;
     assert_int_equal(own_state(), sipc_state(generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
-    assert_true(line->transport_id == id_by_hand(&made.slot, generation));
+    assert_true(line->transport_id == asked_id);
     assert_int_equal(line->size, size);
     assert_int_equal(line->message_id, message_id);
     assert_int_equal(line->status, status);
@@ -120,32 +125,61 @@ static void assert_answered_in_own_line(uint32_t generation, uint32_t message_id
 
 // ---- Requests and responses of every size ------------------------------------------------------
 
-static const uint32_t sizes[] = {0, 1, 31, 32, 33, 64, CAPACITY};
+static const uint32_t sizes[] = {0, 1, 31, 32, 33, 43, 44, 45, 46, 47, 48, 49, 64, CAPACITY};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
-static void assert_served(uint32_t generation, uint32_t asked, uint32_t answered) {
+static void assert_served(uint32_t generation, uint32_t message_id, uint32_t asked,
+                          uint32_t answered) {
     handler.answer_size = answered;
     unsigned calls = handler.calls;
-    ask(generation, 200, asked);
+    ask(generation, message_id, asked);
     assert_int_equal(serve(), SIPC_SERVED_REQUEST);
     assert_int_equal(handler.calls, calls + 1);
     assert_int_equal(handler.request.size, asked);
-    assert_int_equal(handler.request.message_id, 200);
+    assert_int_equal(handler.request.message_id, message_id);
     assert_int_equal(handler.request.slot, SLOT);
-    assert_true(handler.request.transport_id == id_by_hand(&made.slot, generation));
+    assert_true(handler.request.transport_id == asked_id);
     assert_int_equal(handler.request.deadline_ns, 0);
     assert_memory_equal(handler.payload, bytes, asked);
-    if (asked <= 32 && answered <= 32)
-        assert_answered_in_turn_line(generation, 200, SIPC_ANSWER_OK, answered);
+    if (asked <= (message_id ? 44 : 48) && answered <= 48)
+        assert_answered_in_turn_line(generation, answered);
     else
-        assert_answered_in_own_line(generation, 200, SIPC_ANSWER_OK, answered);
+        assert_answered_in_own_line(generation, message_id, SIPC_ANSWER_OK, answered);
 }
 
 static void every_size_goes_to_the_handler_and_its_response_where_the_spec_says(void **state) {
     (void)state;
     attend();
-    for (uint32_t i = 0; i < SIZES * SIZES; i++)
-        assert_served(i + 1, sizes[i / SIZES], sizes[i % SIZES]);
+    const uint32_t message_ids[] = {0, 200, UINT32_MAX};
+    for (uint32_t i = 0; i < 3 * SIZES * SIZES; i++)
+        assert_served(i + 1, message_ids[i % 3], sizes[i / 3 / SIZES], sizes[i / 3 % SIZES]);
+}
+
+static void a_named_request_may_be_a_normal_one(void **state) {
+    (void)state;
+    attend();
+    handler.answer_size = 48;
+    ask_tiny(1, 0, 64 | 8);
+    assert_int_equal(serve(), SIPC_SERVED_REQUEST);
+    assert_int_equal(handler.calls, 1);
+    assert_int_equal(handler.request.message_id, 0);
+    assert_int_equal(handler.request.size, 8);
+    assert_memory_equal(handler.payload, bytes, 8);
+    assert_answered_in_turn_line(1, 48);
+}
+
+// Those of a request that is not tiny mean nothing, but come back.
+static void the_low_bits_of_a_transport_id_come_back_in_the_responder_line(void **state) {
+    (void)state;
+    attend();
+    for (uint32_t low = 0; low < 128; low++) {
+        request_by_hand(&made.slot, low + 1, 200, bytes, 100);
+        asked_id = id_by_hand(&made.slot, low + 1) | low;
+        made.slot.turn->transport_id = asked_id;
+        assert_int_equal(serve(), SIPC_SERVED_REQUEST);
+        assert_int_equal(handler.request.size, 100);
+        assert_answered_in_own_line(low + 1, 200, SIPC_ANSWER_OK, 0);
+    }
 }
 
 static void a_request_is_handled_once(void **state) {
@@ -213,7 +247,7 @@ static void assert_refused(uint32_t generation, uint32_t status, uint32_t messag
     unsigned calls = handler.calls;
     assert_int_equal(serve(), SIPC_SERVED_REQUEST);
     assert_int_equal(handler.calls, calls);
-    assert_answered_in_turn_line(generation, message_id, status, 0);
+    assert_answered_in_own_line(generation, message_id, status, 0);
 }
 
 static void a_size_beyond_the_place_is_a_bad_request(void **state) {
@@ -222,24 +256,32 @@ static void a_size_beyond_the_place_is_a_bad_request(void **state) {
     const uint32_t wrong[] = {CAPACITY + 1, 0x80000000, UINT32_MAX};
     for (uint32_t i = 0; i < 3; i++) {
         ask(i + 1, 0, wrong[i]);
+        assert_refused(i + 1, SIPC_ANSWER_BAD_REQUEST, 0);
+    }
+    // Said to be tiny: all that it can say of itself, with a message id and without.
+    handler.answer_size = 5;
+    for (uint32_t low = 0; low < 128; low++) {
+        const bool named = low >= 64;
+        const uint32_t size = low % 64;
+        const unsigned calls = handler.calls;
+        ask_tiny(low + 10, 300, low);
+        if (size > (named ? 44 : 48)) {
+            assert_refused(low + 10, SIPC_ANSWER_BAD_REQUEST, named ? 300 : 0);
+            continue;
+        }
         assert_int_equal(serve(), SIPC_SERVED_REQUEST);
-        assert_answered_in_own_line(i + 1, 0, SIPC_ANSWER_BAD_REQUEST, 0);
+        assert_int_equal(handler.calls, calls + 1);
+        assert_int_equal(handler.request.size, size);
+        assert_int_equal(handler.request.message_id, named ? 300 : 0);
+        assert_answered_in_turn_line(low + 10, 5);
     }
-    // Said to be tiny, and larger than the turn line has room for.
-    const uint32_t not_tiny[] = {33, CAPACITY, UINT32_MAX};
-    for (uint32_t i = 0; i < 3; i++) {
-        request_by_hand(&made.slot, i + 10, 0, bytes, 8);
-        made.slot.turn->size = not_tiny[i];
-        assert_refused(i + 10, SIPC_ANSWER_BAD_REQUEST, 0);
-    }
-    assert_int_equal(handler.calls, 0);
 }
 
 static void flags_that_version_1_0_does_not_know_are_a_bad_request(void **state) {
     (void)state;
     attend();
     for (uint32_t bit = 0; bit < 32; bit++) {
-        request_by_hand(&made.slot, bit + 1, 0, bytes, 8);
+        ask(bit + 1, 0, 49);
         made.slot.turn->flags = 1u << bit;
         assert_refused(bit + 1, SIPC_ANSWER_BAD_REQUEST, 0);
     }
@@ -256,7 +298,7 @@ static void reserved_message_ids_are_unknown_and_the_others_go_to_the_handler(vo
         assert_int_equal(handler.calls - calls, handled);
         assert_int_equal(served, id == 3 ? SIPC_SERVED_SHUTDOWN : SIPC_SERVED_REQUEST);
         if (!handled && id != 1 && id != 3)
-            assert_answered_in_turn_line(id + 1, id, SIPC_ANSWER_UNKNOWN_MESSAGE, 0);
+            assert_answered_in_own_line(id + 1, id, SIPC_ANSWER_UNKNOWN_MESSAGE, 0);
     }
 }
 
@@ -280,7 +322,11 @@ static void a_shutdown_is_answered_and_told(void **state) {
     attend();
     ask(1, SIPC_MESSAGE_SHUTDOWN, 0);
     assert_int_equal(serve(), SIPC_SERVED_SHUTDOWN);
-    assert_answered_in_turn_line(1, SIPC_MESSAGE_SHUTDOWN, SIPC_ANSWER_OK, 0);
+    assert_answered_in_turn_line(1, 0);
+    assert_int_equal(handler.calls, 0);
+    ask(2, SIPC_MESSAGE_SHUTDOWN, CAPACITY);
+    assert_int_equal(serve(), SIPC_SERVED_SHUTDOWN);
+    assert_answered_in_own_line(2, SIPC_MESSAGE_SHUTDOWN, SIPC_ANSWER_OK, 0);
     assert_int_equal(handler.calls, 0);
 }
 
@@ -292,7 +338,7 @@ static void a_response_larger_than_its_buffer_is_refused(void **state) {
     handler.answer_size = CAPACITY + 1;
     ask(1, 0, 8);
     serve();
-    assert_answered_in_turn_line(1, 0, SIPC_ANSWER_RESPONSE_TOO_LARGE, 0);
+    assert_answered_in_own_line(1, 0, SIPC_ANSWER_RESPONSE_TOO_LARGE, 0);
     handler.answer_size = UINT32_MAX;
     ask(2, 0, 100);
     serve();
@@ -306,11 +352,11 @@ static void a_handlers_word_on_its_buffer_is_not_believed(void **state) {
     handler.answer_size = CAPACITY + 1;
     ask(1, 0, 8);
     serve();
-    assert_answered_in_turn_line(1, 0, SIPC_ANSWER_RESPONSE_TOO_LARGE, 0);
+    assert_answered_in_own_line(1, 0, SIPC_ANSWER_RESPONSE_TOO_LARGE, 0);
     handler.answer_size = 20;
     ask(2, 0, 8);
     serve();
-    assert_answered_in_turn_line(2, 0, SIPC_ANSWER_OK, 20);
+    assert_answered_in_turn_line(2, 20);
 }
 
 static void a_handlers_failure_is_told_with_its_text(void **state) {
@@ -322,7 +368,7 @@ static void a_handlers_failure_is_told_with_its_text(void **state) {
         handler.answer_size = 11;
         ask(i + 1, 0, 8);
         serve();
-        assert_answered_in_turn_line(i + 1, 0, SIPC_ANSWER_HANDLER_FAILED, 11);
+        assert_answered_in_own_line(i + 1, 0, SIPC_ANSWER_HANDLER_FAILED, 11);
     }
 }
 
@@ -333,7 +379,7 @@ static void a_message_that_the_handler_does_not_know_is_told_without_payload(voi
     handler.answer_size = 11;
     ask(1, 500, 8);
     serve();
-    assert_answered_in_turn_line(1, 500, SIPC_ANSWER_UNKNOWN_MESSAGE, 0);
+    assert_answered_in_own_line(1, 500, SIPC_ANSWER_UNKNOWN_MESSAGE, 0);
 }
 
 // ---- Waking ------------------------------------------------------------------------------------
@@ -348,7 +394,7 @@ static void a_caller_that_waits_is_woken_through_the_word_that_it_sleeps_on(void
     sipc_store_relaxed(&made.slot.responder->caller_waiting, 1);
     ask(2, 0, 8);
     serve();
-    assert_answered_in_turn_line(2, 0, SIPC_ANSWER_OK, 0);
+    assert_answered_in_turn_line(2, 0);
     assert_int_equal(own_state(), sipc_state(2, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
     assert_int_equal(fake.wakes, 1);
     assert_ptr_equal(fake.woken, &made.slot.responder->state);
@@ -397,15 +443,15 @@ static void a_request_that_nobody_has_begun_is_served_by_the_successor(void **st
     assert_answered_in_own_line(5, 0, SIPC_ANSWER_OK, 0);
 }
 
-static void the_dead_one_had_begun(uint32_t generation, uint32_t size) {
-    ask(generation, 0, size);
+static void the_dead_one_had_begun(uint32_t generation, uint32_t message_id, uint32_t size) {
+    ask(generation, message_id, size);
     sipc_exchange_barrier(&made.slot.owner->started, sipc_state(generation, 0));
 }
 
 static void a_request_that_the_dead_one_had_begun_is_not_begun_again(void **state) {
     (void)state;
     for (uint32_t size = 8; size <= 100; size += 92) {
-        the_dead_one_had_begun(5, size);
+        the_dead_one_had_begun(5, 300, size);
         attend();
         assert_answered_in_own_line(5, 0, SIPC_ANSWER_RESPONDER_DIED, 0);
         assert_int_equal(serve(), SIPC_SERVED_NOTHING);
@@ -419,7 +465,7 @@ static void a_request_that_the_dead_one_had_begun_is_not_begun_again(void **stat
 
 static void a_caller_that_sleeps_on_the_dead_one_is_woken(void **state) {
     (void)state;
-    the_dead_one_had_begun(5, 100);
+    the_dead_one_had_begun(5, 300, 100);
     sipc_store_relaxed(&made.slot.responder->caller_waiting, 1);
     attend();
     assert_int_equal(fake.wakes, 1);
@@ -427,7 +473,7 @@ static void a_caller_that_sleeps_on_the_dead_one_is_woken(void **state) {
 
 static void a_request_given_up_in_the_dead_ones_handler_is_answered_too(void **state) {
     (void)state;
-    the_dead_one_had_begun(5, 100);
+    the_dead_one_had_begun(5, 300, 100);
     sipc_exchange_barrier(&made.slot.turn->caller_state, sipc_state(5, SIPC_CODE_CANCELLED));
     attend();
     assert_answered_in_own_line(5, 0, SIPC_ANSWER_RESPONDER_DIED, 0);
@@ -437,11 +483,16 @@ static void a_request_given_up_in_the_dead_ones_handler_is_answered_too(void **s
 // It had written all of its tiny response but the word that says so.
 static void a_half_written_tiny_response_does_not_hide_whose_request_it_was(void **state) {
     (void)state;
-    the_dead_one_had_begun(5, 8);
-    made.slot.turn->transport_id = ~id_by_hand(&made.slot, 5);
-    made.slot.turn->size = 3;
-    attend();
-    assert_answered_in_own_line(5, 0, SIPC_ANSWER_RESPONDER_DIED, 0);
+    for (uint32_t size = 0; size <= 48; size++) {
+        the_dead_one_had_begun(5, 300, 8);
+        memset(made.slot.turn->tiny_payload, 0xEE, size);
+        made.slot.turn->transport_id = ~(id_by_hand(&made.slot, 5) | size);
+        attend();
+        // The low bits are those of the response.
+        asked_id = id_by_hand(&made.slot, 5) | size;
+        assert_answered_in_own_line(5, 0, SIPC_ANSWER_RESPONDER_DIED, 0);
+        make_another_slot();
+    }
 }
 
 static void an_unread_response_outlives_its_responder(void **state) {
@@ -483,6 +534,8 @@ static void who_leaves_wakes_a_caller_that_waits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         STEP_BY_STEP(every_size_goes_to_the_handler_and_its_response_where_the_spec_says),
+        STEP_BY_STEP(a_named_request_may_be_a_normal_one),
+        STEP_BY_STEP(the_low_bits_of_a_transport_id_come_back_in_the_responder_line),
         STEP_BY_STEP(a_request_is_handled_once),
         STEP_BY_STEP(a_slot_without_a_request_gives_nothing_to_serve),
         STEP_BY_STEP(a_request_is_marked_as_started_before_the_handler_runs),

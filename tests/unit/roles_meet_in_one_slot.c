@@ -13,7 +13,7 @@
 
 #define CAPACITY 300u
 
-static const uint32_t sizes[] = {0, 1, 31, 32, 33, 64, 200, CAPACITY};
+static const uint32_t sizes[] = {0, 1, 31, 33, 44, 45, 48, 49, 64, 200, CAPACITY};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 static const sipc_wait_policy policies[] = {
@@ -35,7 +35,20 @@ static uint8_t filling(uint32_t seed, uint32_t at) {
 }
 
 // The message id says what the request is made of, and how large an answer it wants: an empty one
-// can wish too.
+// can wish too. A normal one gets an answer of its own size.
+static uint32_t wished(uint32_t message_id, uint32_t request_size) {
+    return message_id ? sizes[message_id % SIZES] : request_size;
+}
+
+static uint32_t message_id_of_turn(uint32_t turn) {
+    uint32_t kind = turn % (SIZES + 1);
+    return kind < SIZES ? 128 + kind : 0;
+}
+
+static uint32_t size_of_turn(uint32_t turn) {
+    return sizes[turn / (SIZES + 1) % SIZES];
+}
+
 static sipc_status fulfil(void *context, const sipc_request *request, sipc_response *response) {
     (void)context;
     handled++;
@@ -45,7 +58,7 @@ static sipc_status fulfil(void *context, const sipc_request *request, sipc_respo
             wrong_requests++;
             break;
         }
-    uint32_t size = sizes[request->message_id % SIZES];
+    uint32_t size = wished(request->message_id, request->size);
     uint8_t *to = response->data;
     for (uint32_t i = 0; i < size; i++) to[i] = filling(request->message_id + 1, i);
     response->size = size;
@@ -93,26 +106,29 @@ static sipc_status call(uint32_t message_id, uint32_t size, uint64_t timeout,
     return sipc_caller_exchange(&caller, message_id, request, size, &deadline, answer);
 }
 
-static void assert_answer(uint32_t message_id, const struct sipc_answer *answer) {
-    assert_int_equal(answer->size, sizes[message_id % SIZES]);
+static void assert_answer(uint32_t message_id, uint32_t request_size,
+                          const struct sipc_answer *answer) {
+    assert_int_equal(answer->size, wished(message_id, request_size));
+    assert_int_equal(answer->message_id, message_id);
     for (uint32_t i = 0; i < answer->size; i++)
         assert_int_equal(answer->data[i], filling(message_id + 1, i));
 }
+
+#define EXCHANGES (12 * SIZES * (SIZES + 1))
 
 static void every_size_is_exchanged_however_both_wait(void **state) {
     (void)state;
     for (size_t p = 0; p < POLICIES; p++) {
         policy = &policies[p];
         open_slot();
-        for (uint32_t i = 0; i < 20 * SIZES * SIZES; i++) {
+        for (uint32_t i = 0; i < EXCHANGES; i++) {
             struct sipc_answer answer;
-            uint32_t message_id = 128 + i % SIZES;
-            assert_int_equal(call(message_id, sizes[i / SIZES % SIZES], SIPC_FOREVER, &answer),
-                             SIPC_OK);
-            assert_answer(message_id, &answer);
+            uint32_t message_id = message_id_of_turn(i);
+            assert_int_equal(call(message_id, size_of_turn(i), SIPC_FOREVER, &answer), SIPC_OK);
+            assert_answer(message_id, size_of_turn(i), &answer);
         }
         close_slot();
-        assert_int_equal(handled, 20 * SIZES * SIZES);
+        assert_int_equal(handled, EXCHANGES);
     }
 }
 
@@ -128,11 +144,10 @@ static void a_deadline_at_any_moment_leaves_both_in_step(void **state) {
             struct sipc_answer answer;
             struct sipc_deadline never = sipc_deadline_after(SIPC_FOREVER);
             assert_int_equal(sipc_caller_settle(&caller, false, &never), SIPC_WAIT_READY);
-            uint32_t message_id = 128 + i % SIZES;
-            sipc_status status =
-                call(message_id, sizes[i / SIZES % SIZES], 1 + i % 50 * 500, &answer);
+            uint32_t message_id = message_id_of_turn(i);
+            sipc_status status = call(message_id, size_of_turn(i), 1 + i % 50 * 500, &answer);
             if (status == SIPC_OK) {
-                assert_answer(message_id, &answer);
+                assert_answer(message_id, size_of_turn(i), &answer);
                 answered++;
             } else if (status == SIPC_TIMEOUT_MAYBE_EXECUTED) {
                 maybe++;
@@ -157,11 +172,11 @@ static struct {
     sipc_word ready;
 } ledger;
 
-// The id's low half is the generation of a request by hand.
+// The count in the id is the generation of a request by hand.
 static sipc_status enter_in_ledger(void *context, const sipc_request *request,
                                    sipc_response *response) {
     (void)context;
-    ledger.executed[request->transport_id & 0xFFFFFFFF]++;
+    ledger.executed[request->transport_id >> 7 & 0xFFFFFFFF]++;
     response->size = 0;
     return SIPC_OK;
 }

@@ -166,7 +166,7 @@ static void *run_caller(void *context) {
     const struct timespec pause = {.tv_nsec = 100000};
     caller->statistics = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     while (!atomic_load_explicit(&stopping, memory_order_acquire)) {
-        uint32_t size = random_below(caller, random_below(caller, 2) ? 33 : self.capacity + 1);
+        uint32_t size = random_below(caller, random_below(caller, 2) ? 50 : self.capacity + 1);
         if (random_below(caller, 4))
             call_copied(caller, size);
         else

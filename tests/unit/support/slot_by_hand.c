@@ -80,10 +80,7 @@ void caller_by_steps(struct sipc_caller *caller, const struct slot_by_hand *slot
 void answer_in_turn_line(const struct sipc_slot *slot, const struct answer_by_hand *answer) {
     struct sipc_turn_line *line = slot->turn;
     if (answer->payload) memcpy(line->tiny_payload, answer->payload, answer->size);
-    line->transport_id = ~answer->transport_id;
-    line->size = answer->size;
-    line->message_id = answer->message_id;
-    line->status = answer->status;
+    line->transport_id = ~((answer->transport_id & ~UINT64_C(127)) | (answer->size & 127));
     sipc_exchange_barrier(&line->tiny_state, sipc_state(answer->generation, SIPC_CODE_RESPONSE));
 }
 
@@ -98,13 +95,18 @@ void answer_in_responder_line(const struct sipc_slot *slot, const struct answer_
                           sipc_state(answer->generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED));
 }
 
+static uint32_t message_id_of_request(const struct sipc_turn_line *line) {
+    if (!(sipc_load_acquire(&line->caller_state) & SIPC_FLAG_TINY)) return line->message_id;
+    return line->transport_id & SIPC_TRANSPORT_ID_NAMED ? line->tiny_message_id : 0;
+}
+
 struct answer_by_hand right_answer(const struct sipc_slot *slot, const void *payload,
                                    uint32_t size) {
     uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
     return (struct answer_by_hand){.generation = sipc_state_generation(state),
                                    .transport_id = slot->turn->transport_id,
                                    .size = size,
-                                   .message_id = slot->turn->message_id,
+                                   .message_id = message_id_of_request(slot->turn),
                                    .status = SIPC_ANSWER_OK,
                                    .payload = payload};
 }
@@ -112,17 +114,26 @@ struct answer_by_hand right_answer(const struct sipc_slot *slot, const void *pay
 void request_by_hand(const struct sipc_slot *slot, uint32_t generation, uint32_t message_id,
                      const void *payload, uint32_t size) {
     struct sipc_turn_line *line = slot->turn;
-    bool tiny = size <= SIPC_TINY_CAPACITY;
+    bool tiny = size <= (message_id ? 44u : 48u);
     if (payload) memcpy(tiny ? line->tiny_payload : slot->request, payload, size);
-    line->transport_id = id_by_hand(slot, generation);
-    line->size = size;
-    line->message_id = message_id;
-    line->status = 0;
-    line->flags = 0;
+    if (tiny) {
+        if (message_id) line->tiny_message_id = message_id;
+        line->transport_id = tiny_id_by_hand(slot, generation, message_id, size);
+    } else {
+        line->size = size;
+        line->message_id = message_id;
+        line->flags = 0;
+        line->transport_id = id_by_hand(slot, generation);
+    }
     uint32_t code = tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST;
     sipc_exchange_barrier(&line->caller_state, sipc_state(generation, code));
 }
 
 uint64_t id_by_hand(const struct sipc_slot *slot, uint64_t count) {
-    return (slot->index + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT | count;
+    return (slot->index + UINT64_C(1)) << 48 | count << 7;
+}
+
+uint64_t tiny_id_by_hand(const struct sipc_slot *slot, uint64_t count, uint32_t message_id,
+                         uint32_t size) {
+    return id_by_hand(slot, count) | (message_id ? 64 : 0) | size;
 }

@@ -25,7 +25,8 @@ extern const sipc_word never_interrupted;
 void caller_by_steps(struct sipc_caller *caller, const struct slot_by_hand *slot, uint32_t yields,
                      const sipc_word *interrupt);
 
-// A response, as the responder writes it.
+// A response, as the responder writes it. In the turn line it has no status, no message id, and
+// only the low 7 bits of its size.
 struct answer_by_hand {
     uint32_t generation;
     uint64_t transport_id;
@@ -42,9 +43,12 @@ void answer_in_responder_line(const struct sipc_slot *slot, const struct answer_
 struct answer_by_hand right_answer(const struct sipc_slot *slot, const void *payload,
                                    uint32_t size);
 
-// A request, as the caller writes it; tiny if size allows.
+// A request, as the caller writes it; tiny if size and message id allow.
 void request_by_hand(const struct sipc_slot *slot, uint32_t generation, uint32_t message_id,
                      const void *payload, uint32_t size);
+// Its transport id: of one that is not tiny, and of a tiny one with what the message adds.
 uint64_t id_by_hand(const struct sipc_slot *slot, uint64_t count);
+uint64_t tiny_id_by_hand(const struct sipc_slot *slot, uint64_t count, uint32_t message_id,
+                         uint32_t size);
 
 #endif
