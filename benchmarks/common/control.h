@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the two processes of a benchmark share beside the library's region: this block, and behind
 // it the region of the bare exchanges (experiments/pingpong/bare.h). The guest inherits it as an
-// open descriptor. The Go guest has the same offsets in go/control.go.
+// open descriptor. The Go guest has the same offsets in go/block.go.
 #ifndef BENCH_CONTROL_H
 #define BENCH_CONTROL_H
 
@@ -10,20 +10,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BENCH_CONTROL_MAGIC 0x31424953u // changes with this block
+#define BENCH_CONTROL_MAGIC 0x32424953u // changes with this block
 #define BENCH_BARE_OFFSET 4096u
+#define BENCH_PEER_BYTES 1024u
 
 // The user message id that asks the handler to answer in place: from the request buffer straight
 // into the response buffer. Any other request is copied out, echoed, and copied in.
 #define BENCH_MESSAGE_IN_PLACE 128u
 
+// What the guest found out when it attached; complete before ready.
+struct bench_start {
+    uint64_t attach_ns;
+    uint64_t workers_ns;         // from attached to all workers started
+    uint64_t attached_anonymous; // bytes of private memory that attaching took
+    uint64_t started_anonymous;  // and those with all workers started
+};
+
 struct bench_control {
     uint32_t magic;
     _Atomic uint32_t ready; // written by the guest: 1 when its workers run
     char guest_name[24];    // the guest's, complete before ready (release)
+    struct bench_start start;
+    // A peer's windows (peers/): the host opens one by counting on, the guest sleeps on it.
+    _Atomic uint32_t peer_window;
+    uint32_t unused[15];
+    _Alignas(64) uint8_t peer[BENCH_PEER_BYTES]; // the transport's own, zero at first
 };
 
 static_assert(offsetof(struct bench_control, ready) == 4, "control");
 static_assert(offsetof(struct bench_control, guest_name) == 8, "control");
+static_assert(offsetof(struct bench_control, start) == 32, "control");
+static_assert(sizeof(struct bench_control) <= BENCH_BARE_OFFSET, "control");
 
 #endif

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	bare "github.com/xll-gen/shm/experiments/pingpong/go"
@@ -14,10 +15,11 @@ import (
 
 // What the two processes share beside the library's region, as common/control.h lays it down.
 const (
-	blockMagic  = 0x31424953
+	blockMagic  = 0x32424953
 	readyOffset = 4
 	nameOffset  = 8
 	nameSize    = 24
+	startOffset = 32
 	bareOffset  = 4096
 
 	// messageInPlace asks the handler to answer in place.
@@ -36,6 +38,13 @@ func mapBlock(descriptor int) (block, error) {
 		return nil, errors.New("the benchmark's shared block: host and guest are of different versions")
 	}
 	return b, nil
+}
+
+// started tells what the start took. How much private memory it took is not told: the runtime grows
+// its own when it likes.
+func (b block) started(attach, workers time.Duration) {
+	start := (*[2]uint64)(unsafe.Pointer(&b[startOffset]))
+	start[0], start[1] = uint64(attach), uint64(workers)
 }
 
 func (b block) ready(name string) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	bare "github.com/xll-gen/shm/experiments/pingpong/go"
 	shm "github.com/xll-gen/shm/go"
@@ -19,8 +20,8 @@ import (
 var presets = []shm.WaitPolicy{shm.WaitBalanced, shm.WaitLatency, shm.WaitPower}
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprint(os.Stderr, "usage: simpleipc-bench-go REGION DESCRIPTOR WAIT_PRESET\n",
+	if len(os.Args) != 5 {
+		fmt.Fprint(os.Stderr, "usage: simpleipc-bench-go REGION DESCRIPTOR WAIT_PRESET CAPACITY\n",
 			"It is started by simpleipc-bench-host.\n")
 		os.Exit(2)
 	}
@@ -43,14 +44,17 @@ func run(region, descriptor, preset string) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	client, err := shm.ConnectContext(context.Background(), region, shm.WithWait(presets[policy]))
 	if err != nil {
 		return err
 	}
+	attached := time.Now()
 	client.HandleMessage(newEcho(client.Slots()).answer)
 	if err := client.Start(); err != nil {
 		return err
 	}
+	block.started(attached.Sub(began), time.Since(attached))
 	block.ready("Go")
 	if err := serveBareWindows(block.bareRegion()); err != nil {
 		return err

@@ -41,7 +41,7 @@ OPEN(BARE_FAR)
 
 #define BARE(name_, layout)                                                                        \
     {                                                                                              \
-        .name = (name_), .bare = true, .open = open_##layout, .close = close_window,               \
+        .name = (name_), .kind = CONTENDER_BARE, .open = open_##layout, .close = close_window,     \
         .run = bare_run, .time = bare_time,                                                        \
     }
 

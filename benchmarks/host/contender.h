@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A contender is one way to make a round trip: through the library, or by a bare layout. All run
-// in the same loops, which are made here for each of them so that the trip itself is inlined.
+// A contender is one way to make a round trip: through the library, by a bare layout, or by a peer,
+// which is another means of communication. All run in the same loops, which are made here for each
+// of them so that the trip itself is inlined.
 #ifndef BENCH_CONTENDER_H
 #define BENCH_CONTENDER_H
 
@@ -38,9 +39,11 @@ typedef int time_trips(void *state, const struct payload *payload, uint64_t trip
 
 #define BENCH_WRONG_RESPONSE 1
 
+enum contender_kind { CONTENDER_LIBRARY, CONTENDER_BARE, CONTENDER_PEER };
+
 struct contender {
     const char *name;
-    bool bare;
+    enum contender_kind kind;
     // Gets hold of what the trips need. NULL: failed, see sipc_error_text().
     void *(*open)(struct pair *pair, uint32_t slot, const struct payload *payload);
     void (*close)(void *state);
@@ -96,6 +99,9 @@ BENCH_ALWAYS_INLINE int bench_time(round_trip *trip, void *state, const struct p
 
 // The library's: a session of the C API, any slot by the C API, DirectHost::Send.
 extern const struct contender contender_session, contender_any_slot, contender_send;
+// "library", "bare", "peer".
+const char *contender_kind_name(const struct contender *contender);
+
 // The bare layouts of experiments/pingpong. The first one cannot be used in place.
 #define BENCH_BARE_CONTENDERS 4u
 extern const struct contender bare_contenders[BENCH_BARE_CONTENDERS];

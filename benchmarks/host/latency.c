@@ -24,9 +24,12 @@ static void print_heading(void) {
            "p90", "p99", "p99.9", "p99.99", "max", "samples");
 }
 
-static void report(struct json *json, const char *name, bool bare, uint32_t size, uint32_t threads,
-                   const struct histogram *histogram) {
+static void report(struct json *json, const struct contender *contender, uint32_t size,
+                   uint32_t threads, const struct histogram *histogram) {
     static const double shares[] = {0.5, 0.9, 0.99, 0.999, 0.9999};
+    char name[64];
+    bool bare = contender->kind == CONTENDER_BARE;
+    snprintf(name, sizeof name, "%s%s", bare ? "bare: " : "", contender->name);
     progress_clear();
     printf("%8u %8u  %-22s", size, threads, name);
     for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
@@ -36,7 +39,7 @@ static void report(struct json *json, const char *name, bool bare, uint32_t size
     fflush(stdout);
     json_begin(json, NULL, '{');
     json_text(json, "name", name);
-    json_text(json, "kind", bare ? "bare" : "library");
+    json_text(json, "kind", contender_kind_name(contender));
     json_number(json, "bytes", size);
     json_number(json, "threads", threads);
     json_histogram(json, "ns", histogram);
@@ -45,10 +48,9 @@ static void report(struct json *json, const char *name, bool bare, uint32_t size
 
 // ---- One caller: in turn with the bare limit ---------------------------------------------------
 
-static const struct contender *find_limit(struct track *track) {
+static const struct contender *find_limit(struct track *track, bool in_place) {
     const struct contender *best = NULL;
     double best_ns = 0;
-    bool in_place = track->payload.size >= SETTINGS_IN_PLACE_FROM;
     for (uint32_t i = in_place ? 1 : 0; i < BENCH_BARE_CONTENDERS; i++) {
         struct lane lane = {.contender = &bare_contenders[i]};
         struct numbers windows = {.values = NULL};
@@ -69,7 +71,7 @@ static void measure_in_turn(const struct settings *settings, struct track *track
     uint32_t count = settings->caller_count + 1;
     struct lane lanes[SETTINGS_LIST + 1];
     struct histogram *histograms = must_allocate(count, sizeof *histograms);
-    lanes[0] = (struct lane){.contender = find_limit(track)};
+    lanes[0] = (struct lane){.contender = find_limit(track, settings_in_place(settings, size))};
     for (uint32_t i = 1; i < count; i++)
         lanes[i] = (struct lane){.contender = settings->callers[i - 1]};
     for (uint32_t i = 0; i < count; i++) track_window(track, &lanes[i], NULL); // finds the pace
@@ -79,12 +81,7 @@ static void measure_in_turn(const struct settings *settings, struct track *track
         progress_show("latency, %u bytes: %.1f of %.1f s", size,
                       (double)(system_clock_ns() - began) / 1e9, (double)limit / 1e9);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        char name[64];
-        bool bare = lanes[i].contender->bare;
-        snprintf(name, sizeof name, "%s%s", bare ? "bare: " : "", lanes[i].contender->name);
-        report(json, name, bare, size, 1, &histograms[i]);
-    }
+    for (uint32_t i = 0; i < count; i++) report(json, lanes[i].contender, size, 1, &histograms[i]);
     free(histograms);
 }
 
@@ -92,7 +89,7 @@ static void measure_one_caller(const struct settings *settings, uint32_t size, s
     struct pair pair;
     struct track track;
     run_start_pair(settings, &pair, 1, size);
-    track_init(&track, &pair, size, size >= SETTINGS_IN_PLACE_FROM,
+    track_init(&track, &pair, size, settings_in_place(settings, size),
                (uint64_t)(settings->window_ms * 1e6));
     measure_in_turn(settings, &track, size, json);
     track_free(&track);
@@ -108,8 +105,14 @@ static void measure_load(const struct settings *settings, uint32_t size, uint32_
     for (uint32_t i = 0; i < settings->caller_count; i++) {
         struct histogram *histogram = must_allocate(1, sizeof *histogram);
         struct load_result result;
-        load_run(&pair, settings->callers[i], size, threads, settings->seconds, histogram, &result);
-        report(json, settings->callers[i]->name, false, size, threads, histogram);
+        struct load_setup setup = {.contender = settings->callers[i],
+                                   .size = size,
+                                   .in_place = settings_in_place(settings, size),
+                                   .threads = threads,
+                                   .seconds = settings->seconds,
+                                   .histogram = histogram};
+        load_run(&pair, &setup, &result);
+        report(json, settings->callers[i], size, threads, histogram);
         numbers_free(&result.intervals);
         free(histogram);
     }

@@ -9,7 +9,6 @@
 #include "../common/system.h"
 #include "failure.h"
 #include "progress.h"
-#include "settings.h"
 #include "window.h"
 
 #define INTERVAL_NS UINT64_C(100000000)
@@ -84,12 +83,12 @@ static void observe(struct member *members, uint32_t threads, double seconds,
     result->seconds = (double)(now - began) / 1e9;
 }
 
-static void start(struct member *member, struct load *load, uint32_t slot, uint32_t size,
-                  bool timed) {
+static void start(struct member *member, struct load *load, uint32_t slot,
+                  const struct load_setup *setup) {
     member->load = load;
     member->slot = slot;
-    payload_fill(&member->payload, size, size >= SETTINGS_IN_PLACE_FROM);
-    if (timed) member->histogram = must_allocate(1, sizeof *member->histogram);
+    payload_fill(&member->payload, setup->size, setup->in_place);
+    if (setup->histogram) member->histogram = must_allocate(1, sizeof *member->histogram);
     int error = pthread_create(&member->thread, NULL, call, member);
     if (error) failure_exit(1, "no thread for caller %u: %s", slot, strerror(error));
 }
@@ -101,22 +100,22 @@ static void end(struct member *member, struct histogram *histogram) {
     payload_free(&member->payload);
 }
 
-void load_run(struct pair *pair, const struct contender *contender, uint32_t size, uint32_t threads,
-              double seconds, struct histogram *histogram, struct load_result *result) {
-    struct load load = {.pair = pair, .contender = contender, .phase = WARMING};
+void load_run(struct pair *pair, const struct load_setup *setup, struct load_result *result) {
+    uint32_t threads = setup->threads;
+    struct load load = {.pair = pair, .contender = setup->contender, .phase = WARMING};
     struct member *members = aligned_alloc(_Alignof(struct member), threads * sizeof *members);
     if (!members) failure_exit(1, "no memory for %u callers", threads);
     memset(members, 0, threads * sizeof *members);
-    *result = (struct load_result){.histogram = histogram};
-    for (uint32_t i = 0; i < threads; i++) start(&members[i], &load, i, size, histogram != NULL);
+    *result = (struct load_result){.trips = 0};
+    for (uint32_t i = 0; i < threads; i++) start(&members[i], &load, i, setup);
     system_sleep_ns(WARM_UP_NS);
     uint64_t host_cpu = system_process_cpu_ns(getpid());
     uint64_t guest_cpu = system_process_cpu_ns(pair->guest);
     atomic_store_explicit(&load.phase, COUNTING, memory_order_relaxed);
-    observe(members, threads, seconds, result);
+    observe(members, threads, setup->seconds, result);
     result->host_cpu_seconds = (double)(system_process_cpu_ns(getpid()) - host_cpu) / 1e9;
     result->guest_cpu_seconds = (double)(system_process_cpu_ns(pair->guest) - guest_cpu) / 1e9;
     atomic_store_explicit(&load.phase, ENDED, memory_order_relaxed);
-    for (uint32_t i = 0; i < threads; i++) end(&members[i], histogram);
+    for (uint32_t i = 0; i < threads; i++) end(&members[i], setup->histogram);
     free(members);
 }

@@ -13,12 +13,18 @@ struct load_result {
     double host_cpu_seconds;
     double guest_cpu_seconds;
     struct numbers intervals; // round trips per second in each tenth of a second
-    struct histogram *histogram;
 };
 
-// Runs the contender in so many threads. With a histogram, one for all of them, each round trip is
-// timed and recorded in it. The caller frees result->intervals.
-void load_run(struct pair *pair, const struct contender *contender, uint32_t size, uint32_t threads,
-              double seconds, struct histogram *histogram, struct load_result *result);
+struct load_setup {
+    const struct contender *contender;
+    uint32_t size;
+    bool in_place;
+    uint32_t threads;
+    double seconds;
+    struct histogram *histogram; // of all threads; NULL: the round trips are not timed
+};
+
+// Runs the contender in so many threads. The caller frees result->intervals.
+void load_run(struct pair *pair, const struct load_setup *setup, struct load_result *result);
 
 #endif

@@ -35,8 +35,28 @@ static struct {
     sipc_host *host;
 } watched = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended_condition = PTHREAD_COND_INITIALIZER};
 
-static void remove_region(void) {
+static void keep_no_company(void) {}
+
+static void keep_no_company_with(struct bench_control *control, const char *name,
+                                 uint32_t capacity) {
+    (void)control;
+    (void)name;
+    (void)capacity;
+}
+
+static const struct pair_company alone = {.prepare = keep_no_company_with,
+                                          .begin = keep_no_company,
+                                          .end = keep_no_company,
+                                          .abandon = keep_no_company};
+static const struct pair_company *company = &alone;
+
+void pair_set_company(const struct pair_company *chosen) {
+    company = chosen ? chosen : &alone;
+}
+
+static void remove_what_would_stay(void) {
     if (watched.host) sipc_host_shutdown(watched.host);
+    company->abandon();
 }
 
 static _Noreturn void guest_lost(pid_t guest, int status) {
@@ -85,7 +105,7 @@ void pair_prepare(void) {
     pthread_t thread;
     watched_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    failure_set_cleanup(remove_region);
+    failure_set_cleanup(remove_what_would_stay);
     int error = pthread_create(&thread, NULL, watch, NULL);
     if (error) failure_exit(1, "no thread to watch the guest: %s", strerror(error));
     pthread_detach(thread);
@@ -106,8 +126,11 @@ static void share_memory(struct pair *pair, int *descriptor) {
 
 static void create_region(struct pair *pair, const struct pair_setup *setup, const char *name) {
     sipc_host_options options = {.wait = {.preset = setup->wait}};
+    uint64_t anonymous = system_anonymous_bytes(), began = system_clock_ns();
     pair->direct = direct_host_create(name, setup->slots, 2 * setup->capacity, &options);
     if (!pair->direct) failure_exit(1, "no region: %s", sipc_error_text());
+    pair->create_ns = system_clock_ns() - began;
+    pair->created_anonymous = system_anonymous_bytes() - anonymous;
     pair->host = direct_host_handle(pair->direct);
     watched.host = pair->host;
 }
@@ -115,9 +138,10 @@ static void create_region(struct pair *pair, const struct pair_setup *setup, con
 // In the child.
 static _Noreturn void become_guest(const struct pair_setup *setup, const char *name, int descriptor,
                                    pid_t host) {
-    char control[16], preset[16], processors[16];
+    char control[16], preset[16], capacity[16], processors[16];
     snprintf(control, sizeof control, "%d", descriptor);
     snprintf(preset, sizeof preset, "%d", (int)setup->wait);
+    snprintf(capacity, sizeof capacity, "%u", setup->capacity);
     snprintf(processors, sizeof processors, "%u", places_found()->count);
     // The Go runtime would count the processors that the guest is pinned to. Its workers and the
     // server of the bare windows take turns, as in a process that is not pinned.
@@ -128,7 +152,7 @@ static _Noreturn void become_guest(const struct pair_setup *setup, const char *n
     bool placed = setup->pinned ? places_pin_guest(setup->slots) : places_unpin();
     // The guest ends with this process, however that ends; also if it has ended already.
     if (placed && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == host)
-        execl(setup->guest_path, setup->guest_path, name, control, preset, (char *)NULL);
+        execl(setup->guest_path, setup->guest_path, name, control, preset, capacity, (char *)NULL);
     fprintf(stderr, "simpleipc-bench-host: %s: %s\n", setup->guest_path, strerror(errno));
     _exit(EXEC_FAILED);
 }
@@ -156,6 +180,7 @@ void pair_start(struct pair *pair, const struct pair_setup *setup) {
         failure_exit(1, "this process cannot be pinned: %s", strerror(errno));
     share_memory(pair, &descriptor);
     create_region(pair, setup, name);
+    company->prepare(pair->control, name, setup->capacity);
     start_guest(pair, setup, name, descriptor);
     close(descriptor);
     uint64_t limit = system_clock_ns() + START_LIMIT_NS;
@@ -165,6 +190,7 @@ void pair_start(struct pair *pair, const struct pair_setup *setup) {
                          setup->guest_path, (int)pair->guest);
         system_sleep_ns(MILLISECOND_NS);
     }
+    company->begin();
 }
 
 // ---- The end -----------------------------------------------------------------------------------
@@ -189,6 +215,7 @@ void pair_stop(struct pair *pair) {
     pthread_mutex_lock(&watched.lock);
     watched.end_expected = true;
     pthread_mutex_unlock(&watched.lock);
+    company->end();
     watched.host = NULL;
     direct_host_close(pair->direct);
     bare_host_end(pair->bare);

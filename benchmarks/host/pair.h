@@ -24,6 +24,8 @@ struct pair {
     size_t shared_bytes;    // of the block that begins with control
     struct bare_host *bare; // this process's end of the bare exchanges
     pid_t guest;
+    uint64_t create_ns;         // what creating the region took
+    uint64_t created_anonymous; // bytes of private memory that it took
 };
 
 struct pair_setup {
@@ -33,6 +35,17 @@ struct pair_setup {
     sipc_wait_preset wait;
     bool pinned; // each side to its processors; see places.h
 };
+
+// What else the two processes share: a peer.
+struct pair_company {
+    // Before the guest's process is there, which inherits what stays open.
+    void (*prepare)(struct bench_control *control, const char *name, uint32_t capacity);
+    void (*begin)(void);   // the guest serves
+    void (*end)(void);     // the guest is about to end
+    void (*abandon)(void); // something failed: what would outlive the process is removed
+};
+// Before the first pair starts; NULL: none.
+void pair_set_company(const struct pair_company *company);
 
 // Before any other thread is started: the signals that the watcher takes are blocked.
 void pair_prepare(void);

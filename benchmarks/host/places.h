@@ -15,6 +15,8 @@ struct places {
 
 // Looked up once, before anything is pinned.
 const struct places *places_found(void);
+// From here on only so many of them are used.
+void places_limit(unsigned count);
 // Pins the calling thread and all that it starts. False: errno says why. threads: of each side.
 bool places_pin_host(unsigned threads);
 bool places_pin_guest(unsigned threads);

@@ -62,13 +62,19 @@ static void describe_machine(struct json *json) {
 }
 
 void run_describe(const struct settings *settings, struct json *json) {
-    static const char *const modes[] = {"ratio", "latency", "throughput", "demo"};
     static const char *const presets[] = {"balanced", "latency", "power"};
-    json_text(json, "mode", modes[settings->mode]);
+    json_text(json, "mode", settings_mode_names[settings->mode]);
     json_text(json, "library", sipc_version());
     const char *slash = strrchr(settings->guest_path, '/');
     json_text(json, "guest", slash ? slash + 1 : settings->guest_path);
     json_text(json, "wait", presets[settings->wait]);
     json_text(json, "pinned", settings->pinned && places_found()->count > 1 ? "yes" : "no");
+    if (settings->peer) {
+        json_begin(json, "peer", '{');
+        json_text(json, "name", settings->peer->contender->name);
+        json_text(json, "version", settings->peer->version ? settings->peer->version : "");
+        json_text(json, "waiting", settings->peer->waiting);
+        json_end(json, '}');
+    }
     if (json) describe_machine(json);
 }

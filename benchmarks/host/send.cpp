@@ -55,4 +55,5 @@ BENCH_LOOPS(Send, Trip)
 
 } // namespace
 
-const struct contender contender_send = {"C++ Send", false, Open, Close, Send_run, Send_time};
+const struct contender contender_send = {"C++ Send", CONTENDER_LIBRARY, Open,
+                                         Close,      Send_run,          Send_time};

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define IN_PLACE_FROM 65536u
 #define MAX_SIZE (64u << 20)
 #define MAX_THREADS 1024u
 #define MAX_ROUNDS 1000000u
+#define MAX_STARTS 1000u
 #define MAX_SECONDS 86400.0
 #define MAX_WINDOW_MS 1000.0
 
@@ -20,13 +22,19 @@ static const char usage[] =
     "  latency      percentiles of single round trips\n"
     "  throughput   round trips per second\n"
     "  demo         a few seconds of round trips with the bare limit beside them\n"
+    "  asleep       single calls that begin when both sides sleep\n"
+    "  pairs        many pairs of processes on two processors, over --rounds runs\n"
+    "  idle         what attached slots cost while nobody calls\n"
+    "  start        creating, attaching, and the memory that they take, --rounds times\n"
     "options:\n"
     "  --guest PROGRAM     the guest to start: simpleipc-bench-guest or simpleipc-bench-go\n"
-    "  --callers LIST      of session, any, send (default: all)\n"
+    "  --callers LIST      of session, any, send (default: these), peer if it is a peer's host\n"
     "  --sizes LIST        payload bytes, 8 to 67108864 (default: 64); from 65536 on in place\n"
-    "  --threads LIST      callers, each with a slot and a worker (default: 1; 1 in ratio, demo)\n"
-    "  --rounds N          ratio: windows of each contender at least (default: 200)\n"
-    "  --seconds S         latency, throughput, demo: for how long (default: 2)\n"
+    "  --threads LIST      callers, each with a slot and a worker (default: 1; 1 in ratio, demo,\n"
+    "                      asleep); pairs in pairs; slots in idle and start\n"
+    "  --rounds N          windows, calls or runs of each contender (default: 200)\n"
+    "  --starts N          ratio: new processes for each part of the rounds (default: 5)\n"
+    "  --seconds S         for how long, where it is not rounds (default: 2)\n"
     "  --window MS         aimed at for one window (default: 0.15)\n"
     "  --wait PRESET       balanced, latency or power (default: balanced)\n"
     "  --no-pin            both processes may use every processor\n"
@@ -70,18 +78,19 @@ static uint32_t numbers(const char *option, char *list, uint32_t least, uint32_t
     return count;
 }
 
-static const struct contender *caller(const char *name) {
+static const struct contender *caller(const struct program_peer *peer, const char *name) {
     if (strcmp(name, "session") == 0) return &contender_session;
     if (strcmp(name, "any") == 0) return &contender_any_slot;
     if (strcmp(name, "send") == 0) return &contender_send;
-    refuse("--callers: '%s' is not session, any or send", name);
+    if (strcmp(name, "peer") == 0 && peer) return peer->contender;
+    refuse("--callers: '%s' is not session, any, send%s", name, peer ? " or peer" : "");
 }
 
 static void callers(struct settings *settings, char *list) {
     settings->caller_count = 0;
     for (char *left = list, *one; (one = strsep(&left, ",")) != NULL;) {
         if (settings->caller_count == SETTINGS_LIST) refuse("--callers: the list is too long");
-        settings->callers[settings->caller_count++] = caller(one);
+        settings->callers[settings->caller_count++] = caller(settings->peer, one);
     }
 }
 
@@ -92,25 +101,22 @@ static sipc_wait_preset preset(const char *name) {
     refuse("--wait: '%s' is not balanced, latency or power", name);
 }
 
+const char *const settings_mode_names[MODES] = {"ratio",  "latency", "throughput", "demo",
+                                                "asleep", "pairs",   "idle",       "start"};
+
 static enum mode mode(const char *name) {
-    static const char *const names[] = {"ratio", "latency", "throughput", "demo"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, names[i]) == 0) return (enum mode)i;
+    for (int i = 0; i < MODES; i++)
+        if (strcmp(name, settings_mode_names[i]) == 0) return (enum mode)i;
     refuse("'%s' is not a mode", name);
 }
 
 static const struct option long_options[] = {
-    {"guest", required_argument, NULL, 'g'},
-    {"callers", required_argument, NULL, 'c'},
-    {"sizes", required_argument, NULL, 's'},
-    {"threads", required_argument, NULL, 't'},
-    {"rounds", required_argument, NULL, 'r'},
-    {"seconds", required_argument, NULL, 'd'},
-    {"window", required_argument, NULL, 'w'},
-    {"wait", required_argument, NULL, 'p'},
-    {"no-pin", no_argument, NULL, 'n'},
-    {"json", required_argument, NULL, 'j'},
-    {NULL, 0, NULL, 0},
+    {"guest", required_argument, NULL, 'g'},   {"callers", required_argument, NULL, 'c'},
+    {"sizes", required_argument, NULL, 's'},   {"threads", required_argument, NULL, 't'},
+    {"rounds", required_argument, NULL, 'r'},  {"starts", required_argument, NULL, 'a'},
+    {"seconds", required_argument, NULL, 'd'}, {"window", required_argument, NULL, 'w'},
+    {"wait", required_argument, NULL, 'p'},    {"no-pin", no_argument, NULL, 'n'},
+    {"json", required_argument, NULL, 'j'},    {NULL, 0, NULL, 0},
 };
 
 static void take(struct settings *settings, int option) {
@@ -130,6 +136,9 @@ static void take(struct settings *settings, int option) {
         break;
     case 'r':
         settings->rounds = number("--rounds", optarg, 1, MAX_ROUNDS);
+        break;
+    case 'a':
+        settings->starts = number("--starts", optarg, 1, MAX_STARTS);
         break;
     case 'd':
         settings->seconds = decimal("--seconds", optarg, MAX_SECONDS);
@@ -151,7 +160,12 @@ static void take(struct settings *settings, int option) {
     }
 }
 
-void settings_parse(struct settings *settings, int count, char **values) {
+bool settings_in_place(const struct settings *settings, uint32_t size) {
+    return size >= IN_PLACE_FROM && !settings->peer;
+}
+
+void settings_parse(struct settings *settings, int count, char **values,
+                    const struct program_peer *peer) {
     *settings = (struct settings){
         .callers = {&contender_session, &contender_any_slot, &contender_send},
         .caller_count = 3,
@@ -160,10 +174,12 @@ void settings_parse(struct settings *settings, int count, char **values) {
         .threads = {1},
         .thread_count = 1,
         .rounds = 200,
+        .starts = 5,
         .seconds = 2,
         .window_ms = 0.15,
         .wait = SIPC_WAIT_BALANCED,
         .pinned = true,
+        .peer = peer,
     };
     if (count < 2) refuse("a mode is missing");
     settings->mode = mode(values[1]);
@@ -172,4 +188,9 @@ void settings_parse(struct settings *settings, int count, char **values) {
         take(settings, option);
     if (optind < count) refuse("'%s' is not an option", values[optind]);
     if (!settings->guest_path) refuse("--guest is missing");
+    if (settings->mode == MODE_PAIRS) settings->pinned = false;
+    bool many = settings->thread_count > 1 || settings->threads[0] > 1;
+    for (uint32_t i = 0; i < settings->caller_count; i++)
+        if (settings->callers[i]->kind == CONTENDER_PEER && many)
+            refuse("a peer has one end in each process: --threads must be 1");
 }

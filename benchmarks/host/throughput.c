@@ -36,7 +36,12 @@ static void measure(const struct settings *settings, uint32_t size, uint32_t thr
     run_start_pair(settings, &pair, threads, size);
     for (uint32_t i = 0; i < settings->caller_count; i++) {
         struct load_result result;
-        load_run(&pair, settings->callers[i], size, threads, settings->seconds, NULL, &result);
+        struct load_setup setup = {.contender = settings->callers[i],
+                                   .size = size,
+                                   .in_place = settings_in_place(settings, size),
+                                   .threads = threads,
+                                   .seconds = settings->seconds};
+        load_run(&pair, &setup, &result);
         report(json, settings->callers[i]->name, size, threads, &result);
         numbers_free(&result.intervals);
     }

@@ -39,6 +39,11 @@ void payload_free(struct payload *payload) {
     free(payload->response);
 }
 
+const char *contender_kind_name(const struct contender *contender) {
+    static const char *const names[] = {"library", "bare", "peer"};
+    return names[contender->kind];
+}
+
 void contender_failed(const struct contender *contender, int result) {
     if (result == BENCH_WRONG_RESPONSE)
         failure_exit(1, "%s: a response is not the echo of its request", contender->name);
@@ -49,7 +54,7 @@ void contender_failed(const struct contender *contender, int result) {
 
 void track_init(struct track *track, struct pair *pair, uint32_t size, bool in_place,
                 uint64_t window_ns) {
-    *track = (struct track){.pair = pair, .window_ns = window_ns, .guest_awake = true};
+    *track = (struct track){.pair = pair, .window_ns = window_ns, .last = CONTENDER_LIBRARY};
     payload_fill(&track->payload, size, in_place);
 }
 
@@ -63,11 +68,12 @@ static uint64_t trips_of_a_window(const struct track *track, const struct lane *
     return trips < 2 ? 2 : (uint64_t)trips;
 }
 
-// The guest's processor must be free for the server of bare windows.
-static void let_guest_rest(struct track *track) {
-    if (!track->guest_awake) return;
-    if (!pair_wait_for_rest(track->pair)) track->restless++;
-    track->guest_awake = false;
+// The guest's processor must be free for who serves the window. A server of bare windows sleeps as
+// soon as its window is closed; the library's workers and a peer's threads do so a little later.
+static void let_guest_rest(struct track *track, enum contender_kind next) {
+    bool warm = track->last == CONTENDER_BARE || track->last == next;
+    if (!warm && !pair_wait_for_rest(track->pair)) track->restless++;
+    track->last = next;
 }
 
 double track_window(struct track *track, struct lane *lane, struct histogram *histogram) {
@@ -75,8 +81,7 @@ double track_window(struct track *track, struct lane *lane, struct histogram *hi
     const struct payload *payload = &track->payload;
     uint64_t trips = trips_of_a_window(track, lane);
     uint64_t warm_up = trips < WINDOW_WARM_UP_TRIPS ? trips : WINDOW_WARM_UP_TRIPS;
-    if (contender->bare) let_guest_rest(track);
-    if (!contender->bare) track->guest_awake = true;
+    let_guest_rest(track, contender->kind);
     void *state = contender->open(track->pair, 0, payload);
     if (!state) failure_exit(1, "%s: %s", contender->name, sipc_error_text());
     int result = contender->run(state, payload, warm_up);

@@ -20,9 +20,9 @@ struct lane {
 struct track {
     struct pair *pair;
     struct payload payload;
-    uint64_t window_ns; // aimed at
-    bool guest_awake;   // a worker of the library may still run in the guest
-    uint64_t restless;  // bare windows that began although the guest had not come to rest
+    uint64_t window_ns;       // aimed at
+    enum contender_kind last; // whose thread may still run in the guest
+    uint64_t restless; // bare and peers' windows that began although the guest had not come to rest
 };
 
 // Requests of random bytes.

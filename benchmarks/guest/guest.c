@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../experiments/pingpong/bare.h"
+#include "../common/control.h"
+#include "../common/system.h"
+#include "simpleipc/simpleipc.h"
+
+static void echo(const void *request, void *response, uint32_t size) {
+    memcpy(response, request, size);
+}
+
+// Private buffers. Not on the stack: each worker's own, once it has served a request.
+static _Thread_local unsigned char *private_request, *private_response;
+
+static sipc_status allocate_buffers(void) {
+    unsigned char *memory = aligned_alloc(4096, 2 * BARE_MAX_SIZE);
+    if (!memory) return SIPC_OUT_OF_MEMORY;
+    memset(memory, 0, 2 * BARE_MAX_SIZE);
+    private_request = memory;
+    private_response = memory + BARE_MAX_SIZE;
+    return SIPC_OK;
+}
+
+// Does what the bare server does with a request, with the same copies.
+static sipc_status answer(void *context, const sipc_request *request, sipc_response *response) {
+    bare_handler *volatile const *handler = context;
+    uint32_t size = request->size;
+    if (size > response->capacity || size > BARE_MAX_SIZE) return SIPC_RESPONSE_TOO_LARGE;
+    response->size = size;
+    if (request->message_id == BENCH_MESSAGE_IN_PLACE) {
+        (*handler)(request->data, response->data, size);
+        return SIPC_OK;
+    }
+    if (!private_request && allocate_buffers() != SIPC_OK) return SIPC_OUT_OF_MEMORY;
+    bare_copy(private_request, request->data, size);
+    (*handler)(private_request, private_response, size);
+    bare_copy(response->data, private_response, size);
+    return SIPC_OK;
+}
+
+static int failed(const char *what, const char *why) {
+    fprintf(stderr, "simpleipc-bench-guest: %s: %s\n", what, why);
+    return 1;
+}
+
+static int serve_bare_windows(void *region) {
+    static struct bare_guest guest;
+    if (allocate_buffers() != SIPC_OK) return failed("the bare server", "out of memory");
+    if (!bare_guest_init(&guest, region, echo, private_request, private_response, NULL, NULL))
+        return failed("the bare server", "the host's bare region is not of this version");
+    enum bare_served served;
+    do served = bare_window_serve(&guest);
+    while (served == BARE_SERVED);
+    return served == BARE_QUIT ? 0 : failed("the bare server", "the host is gone");
+}
+
+static int serve(sipc_guest *guest, struct bench_control *control) {
+    snprintf(control->guest_name, sizeof control->guest_name, "C");
+    // Release: the name is complete.
+    atomic_store_explicit(&control->ready, 1, memory_order_release);
+    int result = serve_bare_windows((unsigned char *)control + BENCH_BARE_OFFSET);
+    if (result != 0) return result;
+    if (sipc_guest_wait(guest) != SIPC_OK) return failed("waiting", sipc_error_text());
+    if (sipc_guest_detach(guest) != SIPC_OK) return failed("detaching", sipc_error_text());
+    return 0;
+}
+
+// Attaches and starts the workers, and tells what that took.
+static int attach(const char *name, int preset, struct bench_start *told, sipc_guest **guest) {
+    static bare_handler *volatile handler = echo;
+    sipc_guest_options options = {.wait = {.preset = (sipc_wait_preset)preset}};
+    uint64_t anonymous = system_anonymous_bytes(), began = system_clock_ns();
+    if (sipc_guest_attach(name, &options, guest) != SIPC_OK)
+        return failed("attaching", sipc_error_text());
+    told->attach_ns = system_clock_ns() - began;
+    told->attached_anonymous = system_anonymous_bytes() - anonymous;
+    began = system_clock_ns();
+    if (sipc_guest_start(*guest, answer, (void *)(uintptr_t)&handler) != SIPC_OK)
+        return failed("starting the workers", sipc_error_text());
+    told->workers_ns = system_clock_ns() - began;
+    told->started_anonymous = system_anonymous_bytes() - anonymous;
+    return 0;
+}
+
+int guest_program(int count, char **values, const struct guest_company *company) {
+    if (count != 5) {
+        fprintf(stderr,
+                "usage: %s REGION DESCRIPTOR WAIT_PRESET CAPACITY\n"
+                "It is started by the host of the benchmark.\n",
+                values[0]);
+        return 2;
+    }
+    struct bench_control *control =
+        system_map(atoi(values[2]), BENCH_BARE_OFFSET + BARE_REGION_BYTES);
+    if (!control) return failed("the benchmark's shared block", strerror(errno));
+    if (control->magic != BENCH_CONTROL_MAGIC)
+        return failed("the benchmark's shared block", "host and guest are of different versions");
+    sipc_guest *guest;
+    int result = attach(values[1], atoi(values[3]), &control->start, &guest);
+    if (result != 0) return result;
+    if (company) company->begin(control, values[1], (uint32_t)atoi(values[4]));
+    result = serve(guest, control);
+    if (company) company->end();
+    return result;
+}

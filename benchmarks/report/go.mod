@@ -1,0 +1,3 @@
+module github.com/xll-gen/shm/benchmarks/report
+
+go 1.18

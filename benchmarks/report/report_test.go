@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func decode(t *testing.T, text string) *part {
+	t.Helper()
+	var p part
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		t.Fatal(err)
+	}
+	return &p
+}
+
+func TestVerdicts(t *testing.T) {
+	most, least := goal{bound: 1.5}, goal{bound: 2, least: true}
+	for _, c := range []struct {
+		g      goal
+		figure float64
+		want   string
+	}{
+		{most, 1.5, "met"}, {most, 1.51, "**missed**"}, {least, 2, "met"}, {least, 1.9, "**missed**"},
+		{least, math.NaN(), "not measured"},
+	} {
+		if got := c.g.verdict(c.figure); got != c.want {
+			t.Errorf("%v against %v: %s, want %s", c.figure, c.g.bound, got, c.want)
+		}
+	}
+}
+
+func TestRatesAreOneOrMany(t *testing.T) {
+	one := decode(t, `{"results": [{"round_trips_per_second": 3}, {"round_trips_per_second": [1, 2, 5]}]}`)
+	if got := median(one.Results[0].Rates); got != 3 {
+		t.Error("one rate:", got)
+	}
+	if got := median(one.Results[1].Rates); got != 2 {
+		t.Error("the median of three:", got)
+	}
+}
+
+func TestCurveKeepsEverySample(t *testing.T) {
+	h := histogram{Count: 100, Max: 70, Buckets: [][2]float64{{10, 90}, {50, 9}, {71, 1}}}
+	points := percentileCurve("", &h).points
+	want := [][]float64{{10, 10}, {100, 50}, {200, 70}}
+	if len(points) != len(want) {
+		t.Fatal(points)
+	}
+	for i := range want {
+		if points[i][0] != want[i][0] || points[i][1] != want[i][1] {
+			t.Errorf("point %d: %v, want %v", i, points[i], want[i])
+		}
+	}
+}
+
+func TestAPercentileNeedsSamplesBehindIt(t *testing.T) {
+	p := decode(t, `{"results": [
+		{"name": "own lines", "kind": "bare", "bytes": 64, "threads": 1, "ns": {"count": 100000, "p99.9": 100, "p99.99": 200}},
+		{"name": "C session", "kind": "library", "bytes": 64, "threads": 1, "ns": {"count": 100000, "p99.9": 150, "p99.99": 200}}]}`)
+	r := &results{parts: map[string]*part{"latency-c": p}}
+	for _, g := range goals() {
+		figure, _ := g.measure(r)
+		if strings.HasPrefix(g.what, "p99.9,") && figure != 1.5 {
+			t.Error(g.what, figure)
+		}
+		if strings.HasPrefix(g.what, "p99.99,") && !math.IsNaN(figure) {
+			t.Error(g.what, "told from 10 samples:", figure)
+		}
+	}
+}
+
+func TestBoundsAreKeptOnlyIfMeasured(t *testing.T) {
+	bounds, err := readBounds(filepath.Join("..", "gate", "ratios.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := decode(t, `{"sizes": [{"bytes": 8, "contenders": [{"name": "C session", "kind": "library", "ratio_median": 1.2}]}]}`)
+	r := &results{parts: map[string]*part{"ratio-c": p}}
+	if err := keep(r, bounds[:1]); err != nil {
+		t.Error("a kept bound:", err)
+	}
+	if keep(r, bounds) == nil {
+		t.Error("bounds that were not measured were kept")
+	}
+	p.Sizes[0].Contenders[0].Median = 9
+	if keep(r, bounds[:1]) == nil {
+		t.Error("a broken bound was kept")
+	}
+}
+
+func TestAFolderWithoutResultsIsAnError(t *testing.T) {
+	if report(t.TempDir()) == nil {
+		t.Error("no results, and no error")
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "a.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if report(folder) == nil {
+		t.Error("broken results, and no error")
+	}
+}
