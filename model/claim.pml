@@ -6,14 +6,15 @@
 // A thread without a slot parks until one is released. Where a slot cannot be used, because a call was
 // given up and its handler still runs or because no guest serves it, the thread claims that slot and
 // sleeps until that changes instead; a release elsewhere rouses it. How that sleep works is in
-// sleep.pml.
+// sleep.pml. What changes in a slot that nobody watches is not noticed: a thread that watches another
+// slot then sleeps on.
 //
-// Each thread makes CALLS calls; each may be given up, and its handler may go on for ever. CHOOSY:
-// threads may wait for slot 0 only. CLOSES: the host may be shut down at any time. KEEPS: the first
-// thread keeps its slot for good (a session). To reach deep states with few steps, what may be
-// there at the beginning: KEPT: slot 0 belongs to a session; LATE: it is out of use, and its
-// response will come; STUCK: the last one is out of use for ever; UNSERVED: no guest serves the last
-// one, and one may come. PATIENT: no call is given up.
+// Each thread makes CALLS calls for any slot; each call may be given up, and its handler may go on for
+// ever. CHOOSY: threads may wait for slot 0 only. DEADLINES: one thread may stop waiting. CLOSES: the host
+// may be shut down at any time. KEEPS: one thread keeps its slot for good (a session). To reach deep
+// states with few steps, what may be there at the beginning: KEPT: slot 0 belongs to a session; LATE:
+// it is out of use, and its response will come; STUCK: the last one is out of use for ever; UNSERVED=n:
+// no guest serves the last n slots, and one may come for one of them. PATIENT: no call is given up.
 
 #ifndef SLOTS
 #define SLOTS 2
@@ -24,6 +25,9 @@
 #ifndef CALLS
 #define CALLS 1
 #endif
+#ifndef UNSERVED
+#define UNSERVED 0
+#endif
 
 #define NO_SLOT 255
 #define ANY 254
@@ -31,27 +35,29 @@
 // A slot, as this process sees it.
 bool held[SLOTS];      // the claim
 bool abandoned[SLOTS]; // the holder's: a request that was given up may still be in its handler
-bool watching[SLOTS];  // the holder sleeps on the late response but would take any slot
+bool watching[SLOTS];  // the holder sleeps until it can be used but would take any slot
 bool released[SLOTS];  // it was told of another slot
 bool running[SLOTS];   // the other side: the handler of a request that was given up
 bool endless[SLOTS];   // and it never ends
 bool attended[SLOTS];  // a guest serves it
-byte users[SLOTS];     // threads that use the slot: for the properties
 
 // The pool.
 bool changed[THREADS]; // the word that parked threads sleep on, since each of them looked
-byte parked; // threads that take any slot
-byte choosy; // threads that wait for one
+byte parked;           // threads that take any slot
+byte choosy;           // threads that wait for one
 byte watchers;
 bool closing;
 
-// A thread that waits, and for what: for the properties and for the kernel's wake.
+// Seen by nobody but the properties and the kernel's wake: who waits, and for what.
 #define NOT 0
 #define PARKED 1
 #define WATCHING 2
 byte waits[THREADS];
 byte wants[THREADS];
-byte done; // threads
+byte users[SLOTS];    // threads that use the slot
+byte kept;            // slots that belong to sessions
+byte done;            // threads
+bool unseen[SLOTS];   // a guest came while nobody watched
 
 // ---- Claims -------------------------------------------------------------------------------------
 
@@ -83,6 +89,7 @@ inline try_claim(slot, may_be_taken)
 #else
 #define parks_here(thread, chooses) ((wants[thread] != ANY) == (chooses))
 #endif
+#define sleeps_here(thread, chooses) (waits[thread] == PARKED && parks_here(thread, chooses))
 
 inline change_for(thread, chooses)
 {
@@ -105,12 +112,12 @@ inline change(chooses)
 inline wake_one()
 {
     if
-    :: d_step { waits[0] == PARKED && parks_here(0, false) -> waits[0] = NOT }
+    :: d_step { sleeps_here(0, false) -> waits[0] = NOT }
 #if THREADS > 1
-    :: d_step { waits[1] == PARKED && parks_here(1, false) -> waits[1] = NOT }
+    :: d_step { sleeps_here(1, false) -> waits[1] = NOT }
 #endif
 #if THREADS > 2
-    :: d_step { waits[2] == PARKED && parks_here(2, false) -> waits[2] = NOT }
+    :: d_step { sleeps_here(2, false) -> waits[2] = NOT }
 #endif
     :: else
     fi
@@ -119,17 +126,17 @@ inline wake_one()
 inline wake_all(chooses)
 {
     d_step {
-        waits[0] = (waits[0] == PARKED && parks_here(0, chooses) -> NOT : waits[0]);
+        waits[0] = (sleeps_here(0, chooses) -> NOT : waits[0]);
 #if THREADS > 1
-        waits[1] = (waits[1] == PARKED && parks_here(1, chooses) -> NOT : waits[1]);
+        waits[1] = (sleeps_here(1, chooses) -> NOT : waits[1]);
 #endif
 #if THREADS > 2
-        waits[2] = (waits[2] == PARKED && parks_here(2, chooses) -> NOT : waits[2])
+        waits[2] = (sleeps_here(2, chooses) -> NOT : waits[2])
 #endif
     }
 }
 
-// Parked threads look again. told: a thread that takes any slot was counted.
+// Parked threads look again. told: one that takes any slot was counted.
 inline unpark()
 {
 #ifdef MUTATE_ONE_WORD_FOR_ALL
@@ -174,7 +181,11 @@ inline tell(usable)
 {
     unpark();
     if
+#ifdef MUTATE_WATCHERS_NOT_TOLD
+    :: false
+#else
     :: usable && !told && watchers != 0 -> rouse_watcher()
+#endif
     :: else
     fi;
     told = false
@@ -199,15 +210,15 @@ inline release(slot)
 }
 
 #if SLOTS == 1
-#define any_attended attended[0]
+#define is_served attended[0]
 #elif SLOTS == 2
-#define any_attended (attended[0] || attended[1])
+#define is_served (attended[0] || attended[1])
 #else
-#define any_attended (attended[0] || attended[1] || attended[2])
+#define is_served (attended[0] || attended[1] || attended[2])
 #endif
 
 // One that a guest serves, or any if none is served at all: its request waits for a guest to come.
-#define worth_trying(slot) (want != ANY || attended[slot] || !any_attended)
+#define worth_trying(slot) (want != ANY || attended[slot] || !is_served)
 
 inline next_slot(found)
 {
@@ -239,6 +250,8 @@ inline try_acquire()
     od
 }
 
+#define worth_watching(slot) (abandoned[slot] || (want == ANY && !attended[slot]))
+
 // One to watch.
 inline claim_unusable()
 {
@@ -248,11 +261,8 @@ inline claim_unusable()
     :: more ->
         try_claim(slot, true);
         if
-        :: d_step { won && (abandoned[slot] || (want == ANY && !attended[slot])) ->
-               won = false; watched = slot }
-        :: won && !(abandoned[slot] || (want == ANY && !attended[slot])) ->
-            won = false;
-            give_back(slot, true)
+        :: d_step { won && worth_watching(slot) -> won = false; watched = slot }
+        :: won && !worth_watching(slot) -> won = false; give_back(slot, true)
         :: !won
         fi;
         d_step { next_slot(watched != NO_SLOT) }
@@ -281,7 +291,10 @@ inline park()
     if
     :: mine == NO_SLOT && !closing ->
         d_step { waits[me] = (changed[me] -> NOT : PARKED) };
-        atomic { waits[me] == NOT -> printf("%d: wakes\n", me) }
+        if
+        :: atomic { waits[me] == NOT -> printf("%d: wakes\n", me) }
+        :: d_step { waits[me] != NOT && limited; late = true; waits[me] = NOT }
+        fi
     :: else
     fi;
     atomic {
@@ -292,12 +305,23 @@ inline park()
         printf("%d: no longer parked\n", me)
     }
     if
+#ifdef MUTATE_LATE_WITHOUT_A_LOOK
+    :: mine == NO_SLOT && !late -> try_acquire()
+    :: late
+#else
     :: mine == NO_SLOT -> try_acquire()
+#endif
     :: mine != NO_SLOT
     fi
 }
 
-#define can_be_used (!out_of_use(watched) && (want != ANY || attended[watched]))
+// Where no slot is served, one that nobody serves is as good as any.
+#ifdef MUTATE_SERVICE_WAITED_FOR
+#define needs_service (want == ANY)
+#else
+#define needs_service (want == ANY && is_served)
+#endif
+#define can_be_used (!out_of_use(watched) && (!for_service || attended[watched]))
 
 // Sleeps until the slot that was claimed for that can be used.
 inline watch()
@@ -320,12 +344,17 @@ inline watch()
 #endif
     if
     :: mine == NO_SLOT ->
-        atomic { waits[me] = WATCHING; printf("%d: watches slot %d\n", me, watched) };
+        atomic {
+            for_service = needs_service;
+            waits[me] = WATCHING;
+            printf("%d: watches slot %d\n", me, watched)
+        };
         if
         :: atomic { can_be_used -> abandoned[watched] = false; ready = true }
         :: released[watched] || closing
+        :: limited -> late = true
         fi;
-        waits[me] = NOT
+        d_step { waits[me] = NOT; for_service = false }
     :: mine != NO_SLOT
     fi;
     if
@@ -351,10 +380,7 @@ inline watch()
 // take it. If one is free still, somebody else is told.
 inline pass_on()
 {
-    first = mine;
-    mine = NO_SLOT;
-    wanted = want;
-    want = ANY;
+    d_step { first = mine; mine = NO_SLOT; wanted = want; want = ANY };
     try_acquire();
     if
     :: mine != NO_SLOT -> release(mine)
@@ -367,7 +393,7 @@ inline acquire()
 {
     try_acquire();
     do
-    :: mine != NO_SLOT || closing -> break
+    :: mine != NO_SLOT || closing || late -> break
     :: else ->
         claim_unusable();
         if
@@ -387,12 +413,15 @@ inline acquire()
 
 inline use()
 {
-    users[mine]++;
-    assert(users[mine] == 1 && held[mine] && !running[mine]);
+    atomic {
+        users[mine]++;
+        assert(users[mine] == 1 && held[mine] && !running[mine])
+    }
     if
     :: true
 #ifndef PATIENT
     :: atomic {
+           attended[mine] -> // a handler began
            abandoned[mine] = true;
            running[mine] = true;
            if
@@ -414,13 +443,11 @@ inline use()
 proctype caller(byte me)
 {
     byte calls, want = ANY, mine = NO_SLOT, watched = NO_SLOT, slot, first = NO_SLOT, wanted;
-    bool won, more, told, ready, was_usable;
+    bool won, more, told, ready, was_usable, for_service, limited, late;
     do
     :: calls == CALLS -> break
     :: calls < CALLS ->
-#ifdef HOLDS
-        mine = (me == 0 && calls == 0 -> 1 : NO_SLOT);
-#endif
+        // Chosen ahead: a choice that is always open would hide a hang.
 #ifdef CHOOSY
         if
         :: want = ANY
@@ -428,13 +455,20 @@ proctype caller(byte me)
         fi;
         wants[me] = want;
 #endif
+#ifdef DEADLINES
+        if
+        :: limited = (me == 0)
+        :: limited = false
+        fi;
+#endif
         acquire();
         if
-        :: mine != NO_SLOT && keeps(me) -> break
+        :: mine != NO_SLOT && keeps(me) -> kept++; break
         :: mine != NO_SLOT && !keeps(me) -> use(); release(mine); mine = NO_SLOT
-        :: mine == NO_SLOT -> break // closed
+        :: mine == NO_SLOT && late
+        :: mine == NO_SLOT && !late -> break // closed
         fi;
-        calls++
+        d_step { calls++; limited = false; late = false }
     od;
     done++
 }
@@ -448,17 +482,21 @@ end:
     od
 }
 
-#ifdef UNSERVED
 proctype guest()
 {
+    byte slot = SLOTS;
     if
-    :: attended[SLOTS - 1] = true
+    :: slot = SLOTS - 1
+    :: slot = SLOTS - UNSERVED
     :: true // none comes
-    fi
+    fi;
+    if
+    :: d_step { slot < SLOTS -> attended[slot] = true; unseen[slot] = !held[slot] }
+    :: slot == SLOTS
+    fi;
+    slot = 0
 }
-#endif
 
-#ifdef CLOSES
 proctype shutdown()
 {
     if
@@ -468,36 +506,43 @@ proctype shutdown()
         change(true);
         wake_all(true);
         change(false);
-        wake_all(false);
+        wake_all(false)
 #endif
     fi
 }
-#endif
 
-// Nothing moves any more. A thread that still waits finds each slot that it would take in use: kept
-// by a session, or watched. One that watches finds no usable one: what is abandoned and unwatched
-// it does not see.
-#define unusable(slot) (abandoned[slot] || !attended[slot])
+// Nothing moves any more. A thread that still waits finds each slot that it would take in use: by a
+// session or by one that watches it. One that watches finds no usable one.
+#define usable(slot) \
+    (!abandoned[slot] && !unseen[slot] && (attended[slot] || !is_served))
 
 inline check(thread, slot)
 {
     if
     :: waits[thread] == NOT || !(wants[thread] == ANY || wants[thread] == slot)
-    :: else -> assert(held[slot] || (waits[thread] == WATCHING && unusable(slot)))
+    :: else -> assert(held[slot] || (waits[thread] == WATCHING && !usable(slot)))
     fi
 }
 
 proctype watchdog()
 {
-    byte thread, slot;
+    byte thread, slot, holders;
     timeout ->
     d_step {
-        assert(!closing || done == THREADS);
+        holders = kept;
         for (thread : 0 .. THREADS - 1) {
+            holders = holders + (waits[thread] == WATCHING -> 1 : 0);
             for (slot : 0 .. SLOTS - 1) {
                 check(thread, slot)
             }
         }
+        for (slot : 0 .. SLOTS - 1) {
+            holders = holders - (held[slot] -> 1 : 0);
+            // Who watches a slot that nobody serves has a guest elsewhere to wait for.
+            assert(!watching[slot] || out_of_use(slot) || (is_served && !attended[slot]))
+        }
+        assert(holders == 0);
+        assert(!closing || done == THREADS)
     }
 }
 
@@ -510,22 +555,19 @@ init
             run caller(number)
         }
         for (number : 0 .. SLOTS - 1) {
-            attended[number] = true;
+            attended[number] = (number < SLOTS - UNSERVED);
             run handler(number)
         }
-#ifdef UNSERVED
-        attended[SLOTS - 1] = false;
+#if UNSERVED > 0
         run guest();
 #endif
 #ifdef KEPT
         held[0] = true;
+        kept++;
 #endif
 #ifdef LATE
         abandoned[0] = true;
         running[0] = true;
-#endif
-#ifdef HOLDS
-        held[1] = true;
 #endif
 #ifdef STUCK
         abandoned[SLOTS - 1] = true;

@@ -7,13 +7,12 @@ source scripts/sources.sh
 source scripts/checks.sh
 
 all_parts=(lint unit process go sanitize model docs)
-# The model is explored on request: it takes as long as all the others together.
-default_parts=(lint unit process go sanitize docs)
+default_parts=("${all_parts[@]}")
 compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev pkg-config)
 declare -A packages=(
     [lint]="clang-format clang-tidy clang cppcheck shellcheck ${compilers[*]}"
     [unit]="clang libclang-rt-14-dev ${compilers[*]}"
-    [process]="${compilers[*]}"
+    [process]="clang libclang-rt-14-dev util-linux ${compilers[*]}"
     [go]="golang-go ca-certificates gcc libc6-dev"
     [sanitize]="clang libclang-rt-14-dev ${compilers[*]}"
     [model]="spin gcc libc6-dev"
@@ -74,6 +73,9 @@ test_unit() {
     build_clang && check_ctest "unit tests and fuzzers, clang" run_unit_tests build-run/clang
     check "build benchmarks and experiments with gcc" build_other_projects gcc g++
     check "build benchmarks and experiments with clang" build_other_projects clang clang++
+    # Counted instructions: they are the same on a busy machine.
+    check_ctest "instructions of the hot path, gcc" run_ctest build-run/gcc/benchmarks -R '^hot_paths_stay_short$'
+    check_ctest "instructions of the hot path, clang" run_ctest build-run/clang/benchmarks -R '^hot_paths_stay_short$'
 }
 
 test_process() {
