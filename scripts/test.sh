@@ -65,7 +65,7 @@ run_ctest() { # FOLDER OPTION...
 }
 
 # Process tests have the machine to themselves: they hold deadlines.
-run_process_tests() { run_ctest "$1" -L process -j 1; }
+run_process_tests() { run_ctest "$1" -L process -j 1 "${@:2}"; }
 run_unit_tests() { run_ctest "$1" -LE process -j "$(nproc)" "${@:2}"; }
 
 test_unit() {
@@ -85,8 +85,11 @@ test_process() {
 # The consumers of an installed tree link without sanitizers, and were tested so.
 run_sanitized() { # NAME FOLDER
     check_ctest "unit tests, $1" run_unit_tests "$2" -E '^consumer$'
-    check_ctest "process tests, $1" run_process_tests "$2"
+    check_ctest "process tests, $1" run_process_tests "$2" -E '^faults\.'
 }
+
+# Of the fault matrix those rows that want to see a sanitizer silent; the hostile ones bring one of their own.
+run_sanitized_rows() { run_ctest "$1" -j 1 -R '^faults\.(starts_and_stops_are_quick|failing_calls_are_clean_errors|children_keep_nobody_alive)$'; }
 
 test_sanitize() {
     # Sanitizers want fixed places in the address space, which some kernels' randomisation takes away.
@@ -94,7 +97,8 @@ test_sanitize() {
     export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
     export UBSAN_OPTIONS=print_stacktrace=1
     build build-run/asan gcc g++ -DSIPC_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug &&
-        run_sanitized "ASan and UBSan" build-run/asan
+        run_sanitized "ASan and UBSan" build-run/asan &&
+        check_ctest "rows of the fault matrix, ASan and UBSan" run_sanitized_rows build-run/asan
     build build-run/tsan clang clang++ -DSIPC_SANITIZE=thread && run_sanitized "TSan" build-run/tsan
     without_aslr=()
 }
