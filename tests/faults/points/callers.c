@@ -186,8 +186,8 @@ static void note(struct caller *caller, const struct stamped *call, sipc_status 
     case SIPC_TIMEOUT_MAYBE_EXECUTED:
     case SIPC_ALL_SLOTS_BUSY:
         mine->timed_out++;
-        row_expect(call->timeout_us < LONGEST_US, "a call of a second ended with %s: %s",
-                   sipc_status_name(status), api_error_text());
+        row_expect(call->timeout_us < LONGEST_US, "a call of a second ended with %s: %s (%s)",
+                   sipc_status_name(status), api_error_text(), occasion);
         break;
     default:
         row_expect(false, "a call ended with %s: %s", sipc_status_name(status), api_error_text());
