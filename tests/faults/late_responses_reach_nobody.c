@@ -30,10 +30,9 @@ static void end(struct peer *host, struct peer *guest) {
     peer_finish(host);
 }
 
-// Go rounds a sleep of a microsecond up to as much as a millisecond: half of its handlers do not
-// sleep.
+// Go rounds a sleep of a microsecond up to between 60 and 1,000: half of its handlers do not sleep.
 static const char *times_for(const struct pairing *pairing) {
-    return pairing->go ? "timeout=20..600 sleep=0..1" : "timeout=20..200 sleep=0..120";
+    return pairing->go ? "timeout=20..200 sleep=0..1" : "timeout=20..200 sleep=0..120";
 }
 
 // The host checks each response against its request, and then asks the guest about each call.
