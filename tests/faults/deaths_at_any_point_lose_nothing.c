@@ -23,6 +23,7 @@ static const struct {
     {"sealed_socket.c:every_user_is_known:", "process.sealed_regions_serve_too: user namespaces"},
     {"sealed_offer.c:check_folder:geteuid", "process.sealed_regions_serve_too: another user"},
     {"sealed_offer.c:remove_stale:close", "process.sealed_regions_serve_too: two hosts"},
+    {"semaphore_backend.c:make:shm_unlink", "unit.failures_leave_nothing_behind.semaphore"},
     {"sealed_offer.c:make_memfd:memfd_create 2", "nowhere: kernels before 6.3"},
     {"sealed_offer.c:make_socket:close", "nowhere: no memory for the 17th descriptor"},
     {"handler.go:writeText:copy(buffer, truncated)", "go test: handlers with little room"},
