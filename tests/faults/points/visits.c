@@ -94,6 +94,7 @@ static void visit_point(struct tour *tour, const struct script *script, const st
     this_one.fate = RESTS_THERE;
     play(tour, script, &this_one);
     this_one.fate = DIES_THERE;
+    this_one.half_built = false; // the creation may be over when it comes there again
     for (this_one.hit = 2; this_one.hit <= 20; this_one.hit = this_one.hit * 2 + 1)
         play(tour, script, &this_one);
 }
