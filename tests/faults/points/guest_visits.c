@@ -60,7 +60,11 @@ static bool outlive(struct peer *victim, const struct script *script, const stru
                        script->name, status, visit->point ? visit->point : "no point", words);
             return visit->fate == RESTS_THERE;
         }
-        if (ready && !end_at) end_at = now + served_us;
+        if (ready && !end_at) {
+            end_at = now + served_us;
+            // Not before: which thread of the victim's is its third would depend on who is faster.
+            if (script->leaves) leaver_start();
+        }
         if (end_at && now >= end_at && !asked) {
             end_input(victim);
             asked = true;
@@ -129,7 +133,6 @@ static bool play_with_living_host(const struct script *script, const struct visi
     note_words();
     start_victim(&victim, script, visit, host_region(), host_counts());
     if (calling) callers_start();
-    if (script->leaves) leaver_start();
     unsigned served_us = script->quiet ? SETTLE_US : SERVED_US;
     if (script->leaves) served_us *= 3;
     bool reached = outlive(&victim, script, visit, served_us);
