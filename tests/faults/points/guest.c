@@ -50,6 +50,8 @@ static void *listen_for_end(void *guest) {
     char line[64];
     while (read(STDIN_FILENO, line, sizeof line) > 0) {
     }
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                           NULL); // it holds locks, also while it rests at a point
     sipc_guest_stop(guest);
     return NULL;
 }

@@ -15,12 +15,19 @@ enum { MOST_TURNS = 50 };
 // From here on guests may attach to what is created.
 #define COMPLETE "->version after"
 
+enum { RULES_SIZE = 1024 };
+
+static void rule_of(const struct visit *visit, char rule[RULES_SIZE]) {
+    static const char *const actions[] = {"kill", "stop", "delay:2000"};
+    *rule = '\0';
+    if (visit->point)
+        snprintf(rule, RULES_SIZE, "%s#%u=%s", visit->point, visit->hit, actions[visit->fate]);
+}
+
 void start_victim(struct peer *victim, const struct script *script, const struct visit *visit,
                   const char *name, const char *second) {
-    static const char *const actions[] = {"kill", "stop", "delay:2000"};
-    char rules[1024] = "";
-    if (visit->point)
-        snprintf(rules, sizeof rules, "%s#%u=%s", visit->point, visit->hit, actions[visit->fate]);
+    char rules[RULES_SIZE];
+    rule_of(visit, rules);
     if (script->rules) {
         size_t size = strlen(rules);
         snprintf(rules + size, sizeof rules - size, "%s%s", size ? ";" : "", script->rules);
@@ -53,8 +60,10 @@ static void set_sealed(bool sealed) {
 }
 
 static bool play_once(const struct script *script, const struct visit *visit) {
+    char rule[RULES_SIZE];
+    rule_of(visit, rule);
     set_sealed(script->sealed);
-    callers_told(script->name, visit->point ? visit->point : script->rules);
+    callers_told(script->name, visit->point ? rule : script->rules);
     return script->play(script, visit);
 }
 
