@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,33 +50,71 @@ func (a *attachment) claimSlots(s *settings) error {
 	if err != nil {
 		return err
 	}
-	if s.workers > slots {
-		return &failure{ErrInvalidArgument, fmt.Sprintf(
-			"%d workers for the %d slots of %q; ask for fewer", s.workers, slots, a.region.name), nil}
+	if s.workers > slots/s.slotsEach || s.slotsEach > 1 && s.slotsEach > slots {
+		return &failure{ErrInvalidArgument, fmt.Sprintf("%d workers of %d slots each for the %d slots of %q; ask for fewer",
+			s.workers, s.slotsEach, slots, a.region.name), nil}
 	}
+	most := slots
+	if s.workers > 0 {
+		most = s.workers * s.slotsEach
+	}
+	claimed, err := a.claimSome(wanted, most)
+	if err != nil {
+		return err
+	}
+	if len(claimed) == 0 {
+		return &failure{ErrNoSlot, fmt.Sprintf(
+			"other guests serve all %d host slots of %q; end one of them or give the host more slots",
+			slots, a.region.name), nil}
+	}
+	return a.divideAmongWorkers(claimed, s)
+}
+
+// claimSome claims those of the wanted slots that nobody else has, up to a limit.
+func (a *attachment) claimSome(wanted []int, most int) (claimed []*slot, err error) {
 	for _, index := range wanted {
-		if s.workers != 0 && len(a.workers) == s.workers {
+		if len(claimed) == most {
 			break
 		}
 		won, err := a.region.object.claim(claimFirstSlot + uint64(index))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !won {
 			continue
 		}
 		slot, err := a.region.openSlot(index)
 		if err != nil {
+			return nil, err
+		}
+		claimed = append(claimed, slot)
+	}
+	return claimed, nil
+}
+
+// divideAmongWorkers gives slots next to each other to one worker, in the order in which a pipeline fills them.
+func (a *attachment) divideAmongWorkers(slots []*slot, s *settings) error {
+	sort.Slice(slots, func(i, j int) bool { return slots[i].index < slots[j].index })
+	for len(slots) > 0 {
+		count := s.slotsEach
+		if count > len(slots) {
+			count = len(slots)
+		}
+		group, err := newGroup(slots[:count], &a.stopping, s.wait)
+		if err != nil {
 			return err
 		}
-		a.workers = append(a.workers, &worker{attachment: a, role: newResponder(slot, &a.stopping, s.wait)})
-	}
-	if len(a.workers) == 0 {
-		return &failure{ErrNoSlot, fmt.Sprintf(
-			"other guests serve all %d host slots of %q; end one of them or give the host more slots",
-			slots, a.region.name), nil}
+		a.workers = append(a.workers, &worker{attachment: a, client: a.client, group: group})
+		slots = slots[count:]
 	}
 	return nil
+}
+
+func (a *attachment) slotCount() (count int) {
+	for _, w := range a.workers {
+		count += len(w.group.responders)
+	}
+	return count
 }
 
 // slotsToClaim orders the slots in which the host calls: those in which a request stands come first,
@@ -108,7 +147,7 @@ func (a *attachment) start() error {
 	incarnation := binary.LittleEndian.Uint64(random[:]) | 1 // never 0
 	err := a.region.guarded(func() error {
 		for _, w := range a.workers {
-			w.role.take(processID(), processNamespace(), incarnation)
+			w.group.take(processID(), processNamespace(), incarnation)
 		}
 		return nil
 	})
@@ -200,7 +239,7 @@ func (a *attachment) rouse() {
 		for _, w := range a.workers {
 			if atomic.LoadUint32(&w.phase) == phaseWaiting {
 				asleep = true
-				w.role.slot.responderBell.ring()
+				w.group.wait.bell.ring()
 			}
 		}
 		if !asleep {
@@ -212,9 +251,11 @@ func (a *attachment) rouse() {
 	close(a.quiet)
 }
 
-// left takes note that a worker uses its slot no more.
+// left takes note that a worker uses its slots no more.
 func (a *attachment) left(w *worker) {
-	a.fail(a.region.object.unclaim(claimFirstSlot + uint64(w.role.slot.index)))
+	for i := range w.group.responders {
+		a.fail(a.region.object.unclaim(claimFirstSlot + uint64(w.group.responders[i].slot.index)))
+	}
 	atomic.StoreUint32(&w.phase, phaseLeft)
 	last := atomic.AddInt32(&a.active, -1) == 0
 	a.fail(a.region.release())

@@ -32,7 +32,7 @@ func (a answer) String() string {
 
 func newCaller(s *slot) *caller {
 	c := &caller{slot: s}
-	c.wait = newWaiter(&s.responder.state, &s.responder.callerWaiting, &c.stop, c.answered, s.callerBell, WaitBalanced)
+	c.wait = newWaiter(&s.responder.state, &s.annex.callerWaiting, &c.stop, c.answered, s.callerBell, WaitBalanced)
 	return c
 }
 
@@ -127,7 +127,8 @@ func (c *caller) await() error {
 			c.wait.spinPaid()
 			return nil
 		}
-		cpu.Pause()
+		var nothing uint32
+		cpu.Spin(&nothing, 0, 1) // a pause
 	}
 	return c.wait.afterSpinning()
 }

@@ -19,6 +19,9 @@ import (
 // the region's name; it is a host then, until its input ends.
 const hostVariable = "SHM_TEST_HOST"
 
+// With this variable set, too, it calls all the time.
+const callsVariable = "SHM_TEST_HOST_CALLS"
+
 func TestMain(m *testing.M) {
 	if name := os.Getenv(hostVariable); name != "" {
 		e := &ExampleHost{}
@@ -26,6 +29,11 @@ func TestMain(m *testing.M) {
 		h.claimAsHost(e)
 		h.finish()
 		fmt.Println("ready")
+		if os.Getenv(callsVariable) != "" {
+			go h.callForever()
+			io.Copy(io.Discard, os.Stdin)
+			os.Exit(0) // who started it removes the region
+		}
 		io.Copy(io.Discard, os.Stdin)
 		e.Close()
 		os.Exit(0)
@@ -33,11 +41,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func (h *host) callForever() {
+	for {
+		h.callers[0].call(MessageNormal, []byte("x"))
+	}
+}
+
 // startHost starts a host with a process of its own.
-func startHost(t *testing.T, name string) *exec.Cmd {
+func startHost(t *testing.T, name string, variables ...string) *exec.Cmd {
 	t.Helper()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), hostVariable+"="+name)
+	command.Env = append(append(os.Environ(), hostVariable+"="+name), variables...)
 	command.Stderr = os.Stderr
 	input, err := command.StdinPipe()
 	if err != nil {

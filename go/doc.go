@@ -5,7 +5,7 @@
 // protocol, docs/spec/protocol.md; this one is its guest. It is pure Go.
 //
 // A host creates a region with a fixed pool of slots. A guest attaches to it and serves slots, each with a
-// goroutine of its own:
+// goroutine of its own unless told otherwise:
 //
 //	client, err := shm.Connect("MyIPC")
 //	if err != nil {
@@ -22,13 +22,15 @@
 //
 // # Handlers
 //
-// The request and the buffer for the response lie in shared memory: nothing is copied, nothing is allocated,
-// and neither may be used after the handler returned. A handler runs in as many goroutines at once as
-// there are slots. It may take as long as it likes, block and start goroutines. What it panics with reaches
+// The buffer for the response lies in shared memory, and the request too unless it is small: nothing is
+// allocated, and neither may be used after the handler returned. A handler runs in as many goroutines at once
+// as there are workers. It may take as long as it likes, block and start goroutines. What it panics with reaches
 // the caller as an error, and the worker lives on. See MessageHandler for handlers that want the message id
 // or return errors.
 //
-// Workers are ordinary goroutines, one per slot from Start to the end. A handler that needs one thread
+// Workers are ordinary goroutines, from Start to the end. Each serves one slot, so that no request waits for
+// another's handler; for a host that keeps many requests in flight WithSlotsPerWorker gives it several, which it
+// serves in turn and for which it is woken once. A handler that needs one thread
 // for itself, for the sake of a C library, calls runtime.LockOSThread in its first request; the Go
 // scheduler then makes each wait that does not end at once some twenty microseconds longer.
 //
@@ -36,6 +38,10 @@
 //
 // A worker spins, then yields, then sleeps, as its WaitPolicy says and as lately paid. When nothing happens it
 // sleeps in the kernel and costs nothing.
+//
+// Other goroutines share the processors with workers as with any goroutine that computes: a worker that is
+// called all the time is preempted by the runtime, after some ten milliseconds if GOMAXPROCS is 1. Beside goroutines that
+// compute, a worker's yields cost such time slices; it notices, and sleeps instead.
 //
 // # Several guests, restarts
 //

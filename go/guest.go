@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // Client is a guest: an attachment to a host's region and the slots of it that this process serves.
@@ -19,7 +20,7 @@ import (
 type Client struct {
 	name     string
 	settings settings
-	handler  atomic.Value // a MessageHandler
+	handler  unsafe.Pointer // atomic; to a MessageHandler
 
 	closing context.Context // done once Close was called
 	cancel  context.CancelFunc
@@ -56,6 +57,7 @@ func ConnectContext(ctx context.Context, name string, options ...Option) (*Clien
 		return nil, noHost(name, &notReady{"nobody looked for it"}, "the context ended before", err)
 	}
 	c := &Client{name: name, settings: s}
+	c.HandleMessage(nil)
 	if c.now, err = c.awaitHost(ctx, s.attachTimeout); err != nil {
 		return nil, err
 	}
@@ -122,21 +124,20 @@ func (c *Client) Handle(handler func(req []byte, respBuf []byte) uint32) {
 // HandleMessage is Handle for a handler that gets the whole Request and may return an error.
 func (c *Client) HandleMessage(handler MessageHandler) {
 	if c != nil {
-		c.handler.Store(handler)
+		atomic.StorePointer(&c.handler, unsafe.Pointer(&handler))
 	}
 }
 
 func (c *Client) currentHandler() MessageHandler {
-	handler, _ := c.handler.Load().(MessageHandler)
-	return handler
+	return *(*MessageHandler)(atomic.LoadPointer(&c.handler))
 }
 
-// Slots is the number of slots that the client serves, with one worker goroutine each.
+// Slots is the number of slots that the client serves.
 func (c *Client) Slots() int {
 	if c == nil {
 		return 0
 	}
-	return len(c.attachment().workers)
+	return c.attachment().slotCount()
 }
 
 // attachment is the present one; never nil.

@@ -153,7 +153,7 @@ func TestWhereAResponseStands(t *testing.T) {
 		payload[0] = byte(turn.response)
 		for _, sleeps := range []bool{false, true} {
 			if sleeps { // then a tiny response changes the word on which the caller sleeps as well
-				atomic.StoreUint32(&c.slot.responder.callerWaiting, 1)
+				atomic.StoreUint32(&c.slot.annex.callerWaiting, 1)
 			}
 			got, err := c.call(turn.id, payload)
 			if err != nil {
@@ -172,7 +172,7 @@ func TestWhereAResponseStands(t *testing.T) {
 				t.Errorf("%d of %d bytes, in the turn line: %v", len(got.payload), size, c.answeredTiny())
 			}
 			eventually(func() bool { return c.answeredOrdinarily() == (!tiny || sleeps) })
-			atomic.StoreUint32(&c.slot.responder.callerWaiting, 0)
+			atomic.StoreUint32(&c.slot.annex.callerWaiting, 0)
 		}
 	}
 }
@@ -503,7 +503,7 @@ func TestASuccessorRingsForATinyResponse(t *testing.T) {
 	client.Close()
 	attended := atomic.LoadUint32(&c.slot.responder.state) | flagAttended // as one that was killed leaves it
 	atomic.StoreUint32(&c.slot.responder.state, attended)
-	atomic.StoreUint32(&c.slot.responder.callerWaiting, 1)
+	atomic.StoreUint32(&c.slot.annex.callerWaiting, 1)
 	ended := make(chan error)
 	go func() { ended <- c.slot.callerBell.sleep(attended) }()
 	h.serve(t, echo)
@@ -549,14 +549,18 @@ func TestARequestCancelledWhileItIsBegunIsNotExecuted(t *testing.T) {
 	h := newHost(t, 1, 64)
 	c := h.callers[0]
 	var stop uint32
-	r := newResponder(c.slot, &stop, WaitBalanced)
-	r.take(1, 0, 1)
+	g, err := newGroup([]*slot{c.slot}, &stop, WaitBalanced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.take(1, 0, 1)
 	c.post(MessageNormal, nil)
-	if err := r.next(); err != nil {
+	r, err := g.await()
+	if err != nil {
 		t.Fatal(err)
 	}
 	c.set(codeCancelled)
-	if _, stands := r.begin(); stands {
+	if r.begin(&incoming{}) {
 		t.Error("it was begun")
 	}
 	if started := atomic.LoadUint32(&c.slot.owner.started); started != wordFor(c.generation, 0) {

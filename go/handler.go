@@ -14,8 +14,8 @@ import (
 // Request is one request as a MessageHandler gets it. It belongs to the library and is valid, like all
 // that it leads to, until the handler returns.
 type Request struct {
-	// Data is the payload. It lies in shared memory: not to be written to, and a hostile host may
-	// change it meanwhile, so that a handler that decides on a byte twice copies it first.
+	// Data is the payload. Unless it is small, it lies in shared memory: not to be written to, and a hostile
+	// host may change it meanwhile, so that a handler that decides on a byte twice copies it first.
 	Data []byte
 	// MessageID is MessageNormal or the caller's own, from MessageFirstUser on.
 	MessageID uint32
@@ -55,7 +55,7 @@ func (r *Request) TraceID() uint64 { return r.annex.traceID }
 // object short, that ends the client alone, with ErrRegionLost; but goroutines that the handler starts have no
 // such guard, and must not touch the request and the response buffer if the host is not trusted.
 //
-// One goroutine per slot calls it, so that it runs as many times at once as there are workers. It may
+// Each worker has a goroutine that calls it, so that it runs as many times at once as there are workers. It may
 // call Close of its client, but not Wait, which would wait for the handler itself.
 type MessageHandler func(request *Request, response []byte) (int, error)
 
@@ -70,26 +70,7 @@ func plain(handler func(req []byte, respBuf []byte) uint32) MessageHandler {
 	}
 }
 
-// run calls the handler and says what became of it: a status and the size of the response. It does not
-// return if the handler calls runtime.Goexit.
-func (h MessageHandler) run(request *Request, response []byte) (status, size uint32) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		value := recover()
-		if _, is := value.(fault); is {
-			panic(value) // the region's guard knows whether it was the region's
-		}
-		status, size = failed(response, panicText(value))
-	}()
-	n, err := h(request, response)
-	status, size = outcome(n, err, response)
-	returned = true
-	return status, size
-}
-
+// outcome says what became of a request whose handler returned: a status and the size of the response.
 func outcome(n int, err error, response []byte) (status, size uint32) {
 	switch {
 	case err == nil && n >= 0 && n <= len(response):

@@ -157,17 +157,16 @@ type ordinaryTurnLine struct {
 	_         [36]byte
 }
 
-// responderLine is a slot's second line, written by its responder but for callerWaiting.
+// responderLine is a slot's second line, written by its responder.
 type responderLine struct {
-	state         uint32 // atomic
-	waiting       uint32 // atomic
-	transportID   uint64
-	size          uint32
-	messageID     uint32
-	status        uint32
-	callerWaiting uint32 // atomic; written by the caller
-	flags         uint32
-	_             [28]byte
+	state       uint32 // atomic
+	waiting     uint32 // atomic
+	transportID uint64
+	size        uint32
+	messageID   uint32
+	status      uint32
+	flags       uint32
+	_           [32]byte
 }
 
 // slotHeader is what stands before a slot's buffers.
@@ -192,7 +191,8 @@ type annexLine struct {
 	// Counts of rings; a side that waits for several slots sleeps here (spec, section 7.1).
 	callerBell    uint32
 	responderBell uint32
-	_             [40]byte
+	callerWaiting uint32 // atomic; says where the caller sleeps
+	_             [36]byte
 }
 
 // slotTail is what a slot has behind all slots.

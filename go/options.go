@@ -14,7 +14,8 @@ const DefaultAttachTimeout = 10 * time.Second
 type Option func(*settings)
 
 type settings struct {
-	workers       int // 0: one for each slot
+	workers       int // 0: as many as it takes for every slot
+	slotsEach     int // of one worker
 	attachTimeout time.Duration
 	anyOwner      bool
 	sealedFolder  string // "": the region is a named one
@@ -24,7 +25,7 @@ type settings struct {
 }
 
 func settingsOf(options []Option) (settings, error) {
-	s := settings{attachTimeout: DefaultAttachTimeout, wait: WaitBalanced}
+	s := settings{slotsEach: 1, attachTimeout: DefaultAttachTimeout, wait: WaitBalanced}
 	for _, option := range options {
 		if option != nil {
 			option(&s)
@@ -39,15 +40,28 @@ func (s *settings) refuse(format string, values ...interface{}) {
 	}
 }
 
-// WithWorkers serves n slots, with one worker each, or as many as other guests have left, so that others can
-// serve the rest; n must not exceed the region's slots. Slots in which a request stands already are taken
-// first. The default is every slot that nobody serves.
+// WithWorkers serves with n workers, or as many as the slots that other guests have left are enough for, so that
+// others can serve the rest. The slots of n workers must not exceed the region's; each has one, unless
+// WithSlotsPerWorker says otherwise. Slots in which a request stands already are taken first. The default is every
+// slot that nobody serves.
 func WithWorkers(n int) Option {
 	return func(s *settings) {
 		if n < 1 {
 			s.refuse("the number of workers is %d; give at least 1", n)
 		}
 		s.workers = n
+	}
+}
+
+// WithSlotsPerWorker lets each worker serve n slots, which must not exceed the region's. The default is 1, so that no
+// request waits for another's handler. More is for a host that keeps many requests in flight: one goroutine answers
+// them in turn, the slots next to each other, and is woken once for all of them.
+func WithSlotsPerWorker(n int) Option {
+	return func(s *settings) {
+		if n < 1 {
+			s.refuse("the number of slots per worker is %d; give at least 1", n)
+		}
+		s.slotsEach = n
 	}
 }
 

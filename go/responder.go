@@ -5,6 +5,7 @@ package shm
 import (
 	"errors"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/xll-gen/shm/go/internal/cpu"
 )
@@ -16,29 +17,32 @@ var errCallerClosed = errors.New("shm: the caller left")
 // which holds the slot's claim.
 type responder struct {
 	slot *slot
-	wait waiter
-	seen uint32 // the caller's word as last looked at
+	turn *turnLine // of the slot
+	seen uint32    // the caller's word as last looked at
 	// own is what stands in the responder's word. Its only writer knows it and need not believe the
 	// region.
-	own uint32
+	own      uint32
+	lastSize uint32  // of the last request that was not tiny: a guess for the next one
+	request  Request // handed to the handler; here so that no request allocates
 }
 
-func newResponder(s *slot, stop *uint32, policy WaitPolicy) *responder {
-	r := &responder{slot: s}
-	changed := func() bool { return atomic.LoadUint32(&s.turn.callerState) != r.seen }
-	r.wait = newWaiter(&s.turn.callerState, &s.responder.waiting, stop, changed, s.responderBell, policy)
-	return r
+func newResponder(s *slot) responder {
+	return responder{slot: s, turn: s.turn, request: Request{Slot: s.index, annex: s.annex}}
 }
 
-// incoming is a private copy of what a request says of itself.
+// incoming is a private copy of a request: of what it says of itself, and of a tiny one's payload.
 type incoming struct {
-	tiny        bool // its payload stands in the turn line
+	tinyPayload [tinyCapacity]byte
+	transportID uint64
 	size        uint32
 	capacity    uint32 // of the place where the payload stands
 	messageID   uint32
 	flags       uint32
-	transportID uint64
+	tiny        bool
 }
+
+// prefetchLimit is as much of a payload as is asked for ahead: what hides behind the barrier of the mark.
+const prefetchLimit = 512
 
 // take begins to serve the slot as the successor of whoever served it before (spec, section 9). A
 // request that the former responder had begun is answered with RESPONDER_DIED: it may have been
@@ -49,7 +53,7 @@ func (r *responder) take(pid uint32, namespace, incarnation uint64) {
 	owner.pidNamespace = namespace
 	owner.incarnation = incarnation
 	atomic.StoreUint32(&r.slot.responder.waiting, 0)
-	word := atomic.LoadUint32(&r.slot.turn.callerState)
+	word := atomic.LoadUint32(&r.turn.callerState)
 	r.own = atomic.LoadUint32(&r.slot.responder.state)
 	code, response := callerCode(word), wordFor(generationOf(word), codeResponse)
 	tiny := r.answeredTiny(word)
@@ -63,7 +67,7 @@ func (r *responder) take(pid uint32, namespace, incarnation uint64) {
 		r.seen = word
 		// The former responder may have died while it wrote its own answer over the request, and over its
 		// message id.
-		in := incoming{transportID: ownTransportID(r.slot.index, atomic.LoadUint64(&r.slot.turn.transportID))}
+		in := incoming{transportID: ownTransportID(r.slot.index, atomic.LoadUint64(&r.turn.transportID))}
 		r.answerInOwnLine(&in, answerResponderDied, 0, 0)
 	case code == codeRequest && tiny:
 		// The former responder may have died before it rang for this answer. A ring is safe only after
@@ -80,78 +84,63 @@ func (r *responder) answeredTiny(word uint32) bool {
 	if callerCode(word) == codeRequest && word&flagTiny == 0 {
 		return false
 	}
-	return atomic.LoadUint32(&r.slot.turn.tinyState) == wordFor(generationOf(word), codeResponse)
+	return atomic.LoadUint32(&r.turn.tinyState) == wordFor(generationOf(word), codeResponse)
 }
 
-// next waits for a request. The errors are errCallerClosed, errStopped, or what is wrong with the
-// doorbell.
-func (r *responder) next() error {
-	for {
-		// Here and not in the spin: a busy caller must not keep this side from leaving.
-		if atomic.LoadUint32(r.wait.stop) != 0 {
-			return errStopped
-		}
-		if err := r.change(); err != nil {
-			return err
-		}
-		switch callerCode(r.seen) {
-		case codeRequest:
-			return nil
-		case codeClosed:
-			return errCallerClosed
-		}
-	}
-}
+// hasNews tells whether the caller's word is not what was seen (acquire).
+func (r *responder) hasNews() bool { return atomic.LoadUint32(&r.turn.callerState) != r.seen }
 
-// change waits until the caller's word is not what was seen, and looks at it (acquire).
-func (r *responder) change() error {
-	for polls := r.wait.budget; polls > 0; polls-- {
-		if word := atomic.LoadUint32(&r.slot.turn.callerState); word != r.seen {
-			r.seen = word
-			r.wait.spinPaid()
-			return nil
-		}
-		cpu.Pause()
+// begin copies the request out and marks it as started, then looks whether it still stands: either the caller
+// that gives up sees the mark, or this sees the cancellation and leaves the request alone (spec, section
+// 4.2). What was copied is whole if the request still stands, and is not looked at otherwise.
+func (r *responder) begin(in *incoming) (stands bool) {
+	if r.seen&flagTiny != 0 {
+		r.readTiny(in)
+	} else {
+		r.read(in)
 	}
-	err := r.wait.afterSpinning()
-	if err == nil {
-		r.seen = atomic.LoadUint32(&r.slot.turn.callerState)
-	}
-	return err
-}
-
-// begin marks the request as started, then looks whether it still stands: either the caller that gives
-// up sees the mark, or this sees the cancellation and leaves the request alone (spec, section 4.2).
-func (r *responder) begin() (in incoming, stands bool) {
 	atomic.SwapUint32(&r.slot.owner.started, wordFor(generationOf(r.seen), 0))
-	if atomic.LoadUint32(&r.slot.turn.callerState) == r.seen {
-		return r.read(), true
+	if atomic.LoadUint32(&r.turn.callerState) == r.seen {
+		return true
 	}
-	// The turn line is the caller's: nothing is read from it and nothing written there.
+	// The turn line is the caller's: nothing is written there.
 	r.answerInOwnLine(&incoming{}, answerNotExecuted, 0, 0)
-	return incoming{}, false
+	return false
 }
 
-// read copies the request's fields out, each once: an atomic load cannot be repeated by the compiler,
-// and what is checked is then what is used, whatever the peer writes meanwhile.
-func (r *responder) read() incoming {
-	in := incoming{transportID: atomic.LoadUint64(&r.slot.turn.transportID)}
-	if r.seen&flagTiny == 0 {
-		line := r.slot.ordinaryTurn
-		in.size = atomic.LoadUint32(&line.size)
-		in.messageID = atomic.LoadUint32(&line.messageID)
-		in.flags = atomic.LoadUint32(&line.flags)
-		in.capacity = uint32(len(r.slot.request))
-		return in
+// read copies the fields of a request that is not tiny, each once: an atomic load cannot be repeated by the
+// compiler, and what is checked is then what is used, whatever the peer writes meanwhile.
+func (r *responder) read(in *incoming) {
+	// The payload comes while the mark is being made; most of it, if the request is as large as the last one.
+	cpu.Prefetch(unsafe.Pointer(&r.slot.request[0]), r.lastSize)
+	line := r.slot.ordinaryTurn
+	in.tiny = false
+	in.transportID = atomic.LoadUint64(&r.turn.transportID)
+	in.messageID = atomic.LoadUint32(&line.messageID)
+	in.flags = atomic.LoadUint32(&line.flags)
+	in.capacity = uint32(len(r.slot.request))
+	in.size = atomic.LoadUint32(&line.size)
+	if in.size != r.lastSize {
+		r.lastSize = lesser(in.size, prefetchLimit)
 	}
+}
+
+// readTiny copies a tiny request. A caller that gives up may be writing the next one meanwhile: nobody looks at a
+// torn copy, so that the race is harmless, and the race detector is not told of it.
+//
+//go:norace
+func (r *responder) readTiny(in *incoming) {
+	line := r.turn
 	in.tiny = true
+	in.tinyPayload = line.tinyPayload
+	in.transportID = atomic.LoadUint64(&line.transportID)
 	in.size = uint32(in.transportID) & transportIDSizeMask
-	in.capacity = tinyCapacity
+	in.flags = 0
+	in.messageID, in.capacity = MessageNormal, tinyCapacity
 	if in.transportID&transportIDNamed != 0 {
-		in.messageID = atomic.LoadUint32(&r.slot.namedTurn.tinyMessageID)
+		in.messageID = *(*uint32)(unsafe.Pointer(&in.tinyPayload[tinyNamedCapacity]))
 		in.capacity = tinyNamedCapacity
 	}
-	return in
 }
 
 // wellFormed is the check of the spec's section 8.
@@ -160,7 +149,7 @@ func (in *incoming) wellFormed() bool { return in.size <= in.capacity && in.flag
 // payload is where the payload of a well-formed request stands.
 func (r *responder) payload(in *incoming) []byte {
 	if in.tiny {
-		return r.slot.turn.tinyPayload[:in.size:in.size]
+		return in.tinyPayload[:in.size:in.size]
 	}
 	return r.slot.request[:in.size:in.size]
 }
@@ -177,12 +166,12 @@ func (r *responder) answer(in *incoming, status, messageID, size uint32) {
 }
 
 func (r *responder) answerInTurnLine(in *incoming, size uint32) {
-	line := r.slot.turn
-	copy(line.tinyPayload[:], r.slot.response[:size])
+	line := r.turn
+	cpu.CopySmall(unsafe.Pointer(&line.tinyPayload), unsafe.Pointer(&r.slot.response[0]), size)
 	// The complement: where nothing was written, the request's own id still stands.
 	line.transportID = ^(withoutMessageBits(in.transportID) | uint64(size))
 	atomic.SwapUint32(&line.tinyState, wordFor(generationOf(r.seen), codeResponse))
-	if atomic.LoadUint32(&r.slot.responder.callerWaiting) != 0 {
+	if atomic.LoadUint32(&r.slot.annex.callerWaiting) != 0 {
 		// A sleeping caller sleeps on the responder's word: that must change before the ring.
 		r.publish(wordFor(generationOf(r.seen), codeResponse|flagAttended))
 	}
@@ -199,15 +188,12 @@ func (r *responder) answerInOwnLine(in *incoming, status, messageID, size uint32
 }
 
 // leave tells the caller that nobody serves the slot any more; the last response stays readable.
-func (r *responder) leave() error {
-	r.publish(unattended(r.own))
-	return nil
-}
+func (r *responder) leave() { r.publish(unattended(r.own)) }
 
 func (r *responder) publish(word uint32) {
 	r.own = word
 	line := r.slot.responder
-	if waiting := publish(&line.state, word, &line.callerWaiting); waiting != 0 {
+	if waiting := publish(&line.state, word, &r.slot.annex.callerWaiting); waiting != 0 {
 		r.slot.ringCaller(waiting)
 	}
 }

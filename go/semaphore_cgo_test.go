@@ -41,7 +41,7 @@ func TestServingOverSemaphores(t *testing.T) {
 	bounded(t)
 	h := newSemaphoreHost(t, 2)
 	for turn := 0; turn < 20; turn++ {
-		client := h.serve(t, echo, WithWait(WaitPolicy{})) // sleeps each time
+		client := h.serve(t, echo, WithWait(WaitPolicy{}), WithSlotsPerWorker(1+turn%2)) // sleeps each time
 		for i := 0; i < 100; i++ {
 			for _, c := range h.callers {
 				c.wait.policy, c.wait.budget = WaitPolicy{}, 0

@@ -22,6 +22,7 @@ type slot struct {
 	response      []byte   // the response buffer, as long as its capacity
 	callerBell    doorbell // wakes the caller
 	responderBell doorbell // wakes the responder
+	groupBell     doorbell // wakes the responder of several slots of which this one leads; nil if none
 }
 
 // slot finds the parts of a slot. The geometry was checked, and index is below the number of slots:
@@ -61,13 +62,20 @@ func (r *region) openSlot(index int) (*slot, error) {
 	return s, err
 }
 
+// openGroupBell is for the lead of several slots, whose responder sleeps on the bell in its annex line.
+func (s *slot) openGroupBell() (err error) {
+	r := s.region
+	s.groupBell, err = openDoorbell(r.backend, r.name, s.index, responderSide, &s.annex.responderBell)
+	return err
+}
+
 func (s *slot) closeDoorbells() {
-	for _, bell := range []doorbell{s.callerBell, s.responderBell} {
+	for _, bell := range []doorbell{s.callerBell, s.responderBell, s.groupBell} {
 		if bell != nil {
 			bell.close()
 		}
 	}
-	s.callerBell, s.responderBell = nil, nil
+	s.callerBell, s.responderBell, s.groupBell = nil, nil, nil
 }
 
 // publish stores a side's state word and tells where the peer sleeps, 0 if it does not. What the side

@@ -42,6 +42,11 @@ func (p WaitPolicy) check() error {
 // worthSpinning: a wait that ends within this time after spinning had better spun on.
 const worthSpinning = 20 * time.Microsecond
 
+const (
+	dearYield   = 100 * time.Microsecond
+	mostShunned = 1023
+)
+
 // errStopped tells that a wait ended because this process wants to leave.
 var errStopped = errors.New("shm: stopped")
 
@@ -69,20 +74,24 @@ var realWaitSystem = waitSystem{
 // that ends while yielding some hundred nanoseconds or a time slice of others, one that sleeps as much
 // as hundreds of exchanges.
 type waiter struct {
-	watched *uint32     // the peer's state word that changes before each ring of the bell
-	waiting *uint32     // this side's word that asks the peer to ring
-	stop    *uint32     // private to this process; not 0: leave
-	ready   func() bool // looks at the peer's words (acquire): is there what the role waits for?
-	bell    doorbell
-	system  *waitSystem
-	policy  WaitPolicy
-	budget  uint32 // polls to spin now
+	watched  *uint32     // the word that changes before each ring of the bell
+	waiting  *uint32     // this side's word that asks the peer to ring
+	others   []*uint32   // the same of the other slots for which it sleeps
+	asleepAs uint32      // what these words say while it sleeps: where
+	stop     *uint32     // private to this process; not 0: leave
+	ready    func() bool // looks at the peer's words (acquire): is there what the role waits for?
+	bell     doorbell
+	system   *waitSystem
+	policy   WaitPolicy
+	budget   uint32 // polls to spin now
+	shunned  uint32 // waits to come that sleep without yielding
+	penalty  uint32 // how many the last dear yield cost
 }
 
 func newWaiter(watched, waiting, stop *uint32, ready func() bool, bell doorbell, policy WaitPolicy) waiter {
 	return waiter{
-		watched: watched, waiting: waiting, stop: stop, ready: ready, bell: bell, system: &realWaitSystem,
-		policy: policy, budget: policy.SpinMin + (policy.SpinMax-policy.SpinMin)/2,
+		watched: watched, waiting: waiting, asleepAs: waitingAlone, stop: stop, ready: ready, bell: bell,
+		system: &realWaitSystem, policy: policy, budget: policy.SpinMin + (policy.SpinMax-policy.SpinMin)/2,
 	}
 }
 
@@ -96,18 +105,46 @@ func (w *waiter) spinPaid() {
 // afterSpinning waits on until ready. The error is errStopped once stop is set, else the doorbell's.
 func (w *waiter) afterSpinning() error {
 	began := w.system.now()
-	for turn := uint32(0); turn < w.policy.Yields; turn++ {
+	before, dear := began, false
+	for turn, turns := uint32(0), w.yieldsNow(); turn < turns && !dear; turn++ {
 		if atomic.LoadUint32(w.stop) != 0 {
 			return errStopped
 		}
 		w.system.yield()
+		now := w.system.now()
+		dear = now-before > dearYield
+		if dear {
+			w.shunYields()
+		}
 		if w.ready() {
-			w.learnFromYield(turn, w.system.now()-began)
+			w.learnFromYield(turn, now-began)
+			if !dear {
+				w.penalty /= 2
+			}
 			return nil
 		}
+		before = now
 	}
 	w.budget = w.atLeast(w.budget / 2)
 	return w.sleep()
+}
+
+// shunYields: a yield that took longer than a wake gave a time slice to somebody who computes, a thread of the
+// machine or a goroutine of this process. It is the last of this wait, and the next ones sleep at once: more of
+// them the oftener it happens.
+func (w *waiter) shunYields() {
+	if w.penalty = 2*w.penalty + 1; w.penalty > mostShunned {
+		w.penalty = mostShunned
+	}
+	w.shunned = w.penalty
+}
+
+func (w *waiter) yieldsNow() uint32 {
+	if w.shunned == 0 {
+		return w.policy.Yields
+	}
+	w.shunned--
+	return 0
 }
 
 // learnFromYield adapts the budget to a wait that ended while yielding. The first turn brought the
@@ -129,8 +166,11 @@ func (w *waiter) learnFromYield(turn uint32, took time.Duration) {
 // sees the announcement and rings (spec, section 4.2). No time limit hides a lost ring. Who sets stop
 // rings until this side has left.
 func (w *waiter) sleep() error {
-	atomic.SwapUint32(w.waiting, 1)
-	defer atomic.StoreUint32(w.waiting, 0)
+	atomic.SwapUint32(w.waiting, w.asleepAs)
+	for _, word := range w.others {
+		atomic.SwapUint32(word, w.asleepAs)
+	}
+	defer w.awake()
 	for {
 		// Before the look: what changes after it does not let us sleep.
 		seen := atomic.LoadUint32(w.watched)
@@ -143,6 +183,14 @@ func (w *waiter) sleep() error {
 		if err := w.bell.sleep(seen); err != nil {
 			return err
 		}
+	}
+}
+
+// awake takes the announcements back.
+func (w *waiter) awake() {
+	atomic.StoreUint32(w.waiting, 0)
+	for _, word := range w.others {
+		atomic.StoreUint32(word, 0)
 	}
 }
 

@@ -112,6 +112,67 @@ func TestYieldingAdaptsTheBudget(t *testing.T) {
 	}
 }
 
+// A yield that gave a time slice to somebody who computes is the last one of its wait, and the next waits sleep at
+// once: more of them the oftener it happens, up to a limit.
+func TestDearYieldsAreShunned(t *testing.T) {
+	f := newWaitFakes(WaitBalanced)
+	wait := func() (yields int) {
+		f.word, f.yields, f.sleeps = before, 0, 0
+		f.expect(t, f.afterSpinning(), nil)
+		if f.sleeps != 1 {
+			t.Errorf("%d sleeps", f.sleeps)
+		}
+		return f.yields
+	}
+	f.onYield = func(int) { f.clock += dearYield + 1 }
+	f.onSleep = func(int) error { f.word = after; return nil }
+	for _, shunned := range []int{1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023} {
+		if yields := wait(); yields != 1 {
+			t.Fatalf("%d yields although the first was dear", yields)
+		}
+		for i := 0; i < shunned; i++ {
+			if yields := wait(); yields != 0 {
+				t.Fatalf("wait %d of %d after a dear yield yields %d times", i, shunned, yields)
+			}
+		}
+	}
+}
+
+// Yields that are cheap again make good for dear ones, step by step.
+func TestCheapYieldsAreForgiven(t *testing.T) {
+	f := newWaitFakes(WaitBalanced)
+	f.penalty = 1023
+	f.onYield = func(int) { f.word = after }
+	for want := uint32(511); ; want /= 2 {
+		f.word = before
+		f.expect(t, f.afterSpinning(), nil)
+		if f.penalty != want {
+			t.Fatalf("the penalty is %d instead of %d", f.penalty, want)
+		}
+		if want == 0 {
+			break
+		}
+	}
+}
+
+// It sleeps for several slots: all of them say where, as long as it sleeps.
+func TestASleepForSeveralSlotsIsAnnouncedInEach(t *testing.T) {
+	f := newWaitFakes(WaitPolicy{})
+	var others [2]uint32
+	f.others, f.asleepAs = []*uint32{&others[0], &others[1]}, waitingFirstLead+7
+	f.onSleep = func(int) error {
+		if f.flag != waitingFirstLead+7 || others != [2]uint32{waitingFirstLead + 7, waitingFirstLead + 7} {
+			t.Errorf("asleep as %d, %v", f.flag, others)
+		}
+		f.word = after
+		return nil
+	}
+	f.expect(t, f.afterSpinning(), nil)
+	if others != [2]uint32{} {
+		t.Errorf("it left %v behind", others)
+	}
+}
+
 func TestSleepComesAfterAllYieldsAndHalvesTheBudget(t *testing.T) {
 	f := newWaitFakes(WaitBalanced)
 	f.budget = 90
@@ -172,16 +233,19 @@ func TestSpinningIsNothingButLooking(t *testing.T) {
 	bounded(t)
 	h := newHost(t, 1, 64)
 	stop := uint32(1)
-	r := newResponder(h.callers[0].slot, &stop, WaitBalanced)
-	r.take(1, 0, 1)
-	r.wait.system = &waitSystem{
+	g, err := newGroup([]*slot{h.callers[0].slot}, &stop, WaitBalanced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.take(1, 0, 1)
+	g.wait.system = &waitSystem{
 		now:   func() time.Duration { t.Error("the clock was read"); return 0 },
 		yield: func() { t.Error("it yielded") },
 	}
 	h.callers[0].post(MessageNormal, nil)
-	budget := r.wait.budget
-	if err := r.change(); err != nil || callerCode(r.seen) != codeRequest || r.wait.budget <= budget {
-		t.Errorf("%v, word %#x, budget %d after %d", err, r.seen, r.wait.budget, budget)
+	budget := g.wait.budget
+	if !g.spin() || g.wait.budget <= budget {
+		t.Errorf("budget %d after %d", g.wait.budget, budget)
 	}
 }
 

@@ -3,6 +3,7 @@
 package shm
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"github.com/xll-gen/shm/go/internal/cpu"
@@ -15,19 +16,31 @@ const (
 	phaseLeft            // uses the region no more
 )
 
-// worker serves one slot with one goroutine at a time.
+// worker serves its slots with one goroutine at a time.
 type worker struct {
+	_          [lineSize]byte // no two workers share a line
+	current    incoming       // the exchange in the handler
+	group      *group
+	client     *Client
 	attachment *attachment
-	role       *responder
-	request    Request  // handed to the handler; here so that no request allocates
-	current    incoming // the exchange in the handler
-	phase      uint32   // atomic
+	phase      uint32 // atomic
+	failure    string // what to tell the caller of the current exchange, whose handler did not return
+	_          [lineSize]byte
 }
+
+// errHandlerPanicked tells that the current exchange is to be answered with the failure.
+var errHandlerPanicked = errors.New("shm: a handler panicked")
 
 // run is the worker's goroutine.
 func (w *worker) run() {
 	defer w.ended()
-	err := w.attachment.region.guarded(w.serve)
+	region := w.attachment.region
+	err := region.guarded(w.serve)
+	for err == errHandlerPanicked {
+		if err = region.guarded(w.answerFailure); err == nil {
+			err = region.guarded(w.serve)
+		}
+	}
 	atomic.StoreUint32(&w.phase, phaseWaiting) // also if the region was lost in the handler
 	if !isOrdinary(err) {
 		w.attachment.fail(err)
@@ -38,46 +51,63 @@ func (w *worker) run() {
 // runtime.Goexit. That request is answered, and a fresh goroutine carries on.
 func (w *worker) ended() {
 	if atomic.LoadUint32(&w.phase) == phaseHandling {
-		atomic.StoreUint32(&w.phase, phaseWaiting)
-		err := w.attachment.region.guarded(w.answerGoexit)
+		w.failure = goexitText
+		err := w.attachment.region.guarded(w.answerFailure)
 		if err == nil {
 			go w.run()
 			return
 		}
 		w.attachment.fail(err)
 	}
-	w.attachment.fail(w.attachment.region.guarded(w.role.leave))
+	w.attachment.fail(w.attachment.region.guarded(w.group.leave))
 	w.attachment.left(w)
 }
 
-func (w *worker) answerGoexit() error {
-	status, size := failed(w.role.slot.response, goexitText)
-	w.role.answer(&w.current, status, w.current.messageID, size)
-	return nil
-}
-
-// serve answers requests until there is a reason to leave.
-func (w *worker) serve() error {
+// serve answers requests until there is a reason to leave, or a handler panics: one guard for all of them, since a
+// guard for each would cost each.
+func (w *worker) serve() (err error) {
+	defer func() {
+		if atomic.LoadUint32(&w.phase) == phaseHandling {
+			err = w.panicked(recover())
+		}
+	}()
 	for {
-		if err := w.role.next(); err != nil {
+		role, err := w.group.await()
+		if err != nil {
 			return err
 		}
-		in, stands := w.role.begin()
-		if stands {
-			w.exchange(&in)
+		if role.begin(&w.current) {
+			w.exchange(role)
 		}
 	}
 }
 
+// panicked takes note of a handler that panicked, or that called runtime.Goexit: that goes on.
+func (w *worker) panicked(value interface{}) error {
+	if _, is := value.(fault); is {
+		panic(value) // the region's guard knows whether it was the region's
+	}
+	w.failure = panicText(value)
+	return errHandlerPanicked
+}
+
+func (w *worker) answerFailure() error {
+	role := w.group.serving()
+	status, size := failed(role.slot.response, w.failure)
+	atomic.StoreUint32(&w.phase, phaseWaiting)
+	role.answer(&w.current, status, w.current.messageID, size)
+	return nil
+}
+
 // exchange answers one request that was begun: by the library or by the handler (spec, sections 5, 8).
-func (w *worker) exchange(in *incoming) {
-	role := w.role
+func (w *worker) exchange(role *responder) {
+	in := &w.current
 	id := in.messageID
 	switch {
 	case !in.wellFormed():
 		role.answer(in, answerBadRequest, id, 0)
 	case id == MessageNormal || id >= MessageFirstUser:
-		w.handle(in)
+		w.handle(role)
 	case id == MessageHeartbeatRequest:
 		role.answer(in, answerOK, MessageHeartbeatResponse, 0)
 	case id == MessageShutdown:
@@ -88,25 +118,24 @@ func (w *worker) exchange(in *incoming) {
 	}
 }
 
-func (w *worker) handle(in *incoming) {
-	handler := w.attachment.client.currentHandler()
+func (w *worker) handle(role *responder) {
+	in, request, response := &w.current, &role.request, role.slot.response
+	handler := w.client.currentHandler()
 	if handler == nil {
-		w.role.answer(in, answerUnknownMessage, in.messageID, 0)
+		role.answer(in, answerUnknownMessage, in.messageID, 0)
 		return
 	}
-	slot := w.role.slot
-	w.current = *in
-	w.request = Request{
-		Data:        w.role.payload(in),
-		MessageID:   in.messageID,
-		Slot:        slot.index,
-		TransportID: in.transportID,
-		annex:       slot.annex,
-	}
+	request.Data = role.payload(in)
+	request.MessageID = in.messageID
+	request.TransportID = in.transportID
 	// Release suffices for the phase. Who sets the stop flag looks at it again and again; and the answer's
 	// exchange makes the second store visible before this worker looks at the stop flag.
 	cpu.StoreRelease(&w.phase, phaseHandling)
-	status, size := handler.run(&w.request, slot.response)
+	n, err := handler(request, response)
+	status, size := uint32(answerOK), uint32(n)
+	if err != nil || uint(n) > uint(len(response)) {
+		status, size = outcome(n, err, response)
+	}
 	cpu.StoreRelease(&w.phase, phaseWaiting)
-	w.role.answer(in, status, in.messageID, size)
+	role.answer(in, status, in.messageID, size)
 }

@@ -11,6 +11,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -211,7 +214,6 @@ public:
     /** The same with a timeout and a typed error; slot may be SIPC_ANY_SLOT. */
     Error Call(uint32_t slot, const uint8_t *data, uint32_t size, uint32_t msgId,
                std::vector<uint8_t> &resp, Timeout timeout = DefaultTimeout) {
-        resp.clear();
         sipc_call call{};
         call.message_id = msgId;
         call.request = data;
@@ -219,8 +221,11 @@ public:
         call.timeout_ns = detail::Nanoseconds(timeout);
         call.reserve = Reserve;
         call.reserve_context = &resp;
-        return Error(slot == SIPC_ANY_SLOT ? sipc_host_call(host_, &call)
-                                           : sipc_host_call_slot(host_, slot, &call));
+        Error error(slot == SIPC_ANY_SLOT ? sipc_host_call(host_, &call)
+                                          : sipc_host_call_slot(host_, slot, &call));
+        // Not cleared before: a vector that keeps its size need not be filled with zeros.
+        if (call.response_size == 0) resp.clear();
+        return error;
     }
 
     /** Acquires a slot to write and read in place; see sipc_host_acquire(). */
@@ -250,6 +255,7 @@ private:
         try {
             resp->resize(size);
         } catch (...) {
+            resp->clear();
             return nullptr;
         }
         return resp->data();
@@ -260,6 +266,155 @@ private:
     }
 
     sipc_host *host_ = nullptr;
+};
+
+/** What became of one request of a pipeline; see sipc_completion. */
+struct Completion {
+    uint64_t tag = 0;       /**< As given to Pipeline::Submit(). */
+    shm::Error error;       /**< As of a call. Its Text() is of the last one that failed. */
+    uint32_t messageId = 0; /**< The response's message id. */
+    Bytes response;         /**< Valid until the function that hears of it returns. */
+};
+
+/** One request of several; see sipc_submission. */
+using Submission = sipc_submission;
+
+/**
+ * Several requests in flight from one thread; see sipc_pipeline_open(). Move-only; gives up what is
+ * in flight when it ends. Must not outlive its host. One thread at a time.
+ *
+ * Each request completes once: Reap() or Close() calls a function with its Completion. That may
+ * submit, but not reap or close. What it throws is thrown on after the others were told.
+ */
+class Pipeline {
+public:
+    /** None is open. */
+    Pipeline() = default;
+    /** Moves the pipeline; the other is closed. */
+    Pipeline(Pipeline &&other) noexcept
+        : hearing_(std::move(other.hearing_)), pipeline_(std::exchange(other.pipeline_, nullptr)) {}
+    /** Moves the pipeline; the one held before is closed, and nobody hears of its requests. */
+    Pipeline &operator=(Pipeline &&other) noexcept {
+        if (this != &other) {
+            sipc_pipeline_close(std::exchange(pipeline_, std::exchange(other.pipeline_, nullptr)));
+            hearing_ = std::move(other.hearing_);
+        }
+        return *this;
+    }
+    Pipeline(const Pipeline &) = delete;
+    Pipeline &operator=(const Pipeline &) = delete;
+    ~Pipeline() { sipc_pipeline_close(pipeline_); }
+
+    /**
+     * Opens it; one that was open is closed. See sipc_pipeline_open().
+     * @param host a host. @param depth requests in flight at most.
+     * @param firstSlot the first of so many slots. @param timeout how long to wait for them.
+     */
+    Error Open(const DirectHost &host, uint32_t depth, uint32_t firstSlot = SIPC_ANY_SLOT,
+               Timeout timeout = DefaultTimeout) {
+        *this = Pipeline();
+        std::unique_ptr<Hearing> hearing(new (std::nothrow) Hearing);
+        if (!hearing) return Error(SIPC_OUT_OF_MEMORY);
+        sipc_status status =
+            sipc_pipeline_open(host.Handle(), firstSlot, depth, detail::Nanoseconds(timeout),
+                               Hearing::Completed, hearing.get(), &pipeline_);
+        if (status == SIPC_OK) hearing_ = std::move(hearing);
+        return Error(status);
+    }
+
+    /** @return whether it is open. */
+    explicit operator bool() const { return pipeline_ != nullptr; }
+    /** @return where the next request may be written, to be submitted from there; nullptr if as
+     * many as the depth are in flight. Valid until the next submit or reap. */
+    uint8_t *Request() { return static_cast<uint8_t *>(sipc_pipeline_request(pipeline_, nullptr)); }
+
+    /** Sends a request and does not wait; see sipc_pipeline_submit(). data may be Request(). With
+     * SIPC_ALL_SLOTS_BUSY it is the time to reap. */
+    Error Submit(const uint8_t *data, uint32_t size, uint32_t msgId, uint64_t tag,
+                 Timeout timeout = DefaultTimeout) {
+        return Error(
+            sipc_pipeline_submit(pipeline_, msgId, data, size, detail::Nanoseconds(timeout), tag));
+    }
+    /** Sends several, in this order, for less than one by one; see sipc_pipeline_submit_many().
+     * submitted becomes how many were sent. */
+    Error SubmitMany(const Submission *submissions, uint32_t count, uint32_t &submitted,
+                     Timeout timeout = DefaultTimeout) {
+        return Error(sipc_pipeline_submit_many(pipeline_, submissions, count,
+                                               detail::Nanoseconds(timeout), &submitted));
+    }
+
+    /**
+     * Calls completed(const Completion &) for what can be completed; see sipc_pipeline_reap().
+     * @param completed any function. @param most how many at most; 0: all.
+     * @param wait how long to wait if there is none; zero: not at all.
+     * @param reaped receives how many it was called for; may be nullptr.
+     */
+    template <typename Function>
+    Error Reap(Function &&completed, uint32_t most = 0, Timeout wait = Forever,
+               uint32_t *reaped = nullptr) {
+        return Heard(completed, [&] {
+            return sipc_pipeline_reap(pipeline_, most, detail::Nanoseconds(wait), reaped);
+        });
+    }
+
+    /** @return requests that were submitted and not completed. */
+    uint32_t InFlight() const { return pipeline_ ? sipc_pipeline_in_flight(pipeline_) : 0; }
+
+    /** Gives up what is in flight, calls completed(const Completion &) for each, and closes; see
+     * sipc_pipeline_close(). */
+    template <typename Function> Error Close(Function &&completed) {
+        return Heard(completed, [&] {
+            sipc_status status = sipc_pipeline_close(pipeline_);
+            if (status == SIPC_OK) pipeline_ = nullptr;
+            return status;
+        });
+    }
+
+    /** @return the handle of the C API; nullptr if none is open. Owned by this object. */
+    sipc_pipeline *Handle() const { return pipeline_; }
+
+private:
+    // Who hears of completions at the moment. It stays where it is when the pipeline moves.
+    struct Hearing {
+        void (*tell)(void *function, const Completion &completion) = nullptr; // nobody
+        void *function = nullptr;
+        std::exception_ptr thrown;
+
+        // Exceptions must not pass through the C library.
+        static void Completed(void *context, const sipc_completion *told) noexcept {
+            auto *hearing = static_cast<Hearing *>(context);
+            if (!hearing->tell) return;
+            Completion completion;
+            completion.tag = told->tag;
+            completion.error = Error(told->status);
+            completion.messageId = told->message_id;
+            completion.response = {static_cast<const uint8_t *>(told->response),
+                                   told->response_size};
+            try {
+                hearing->tell(hearing->function, completion);
+            } catch (...) {
+                if (!hearing->thrown) hearing->thrown = std::current_exception();
+            }
+        }
+    };
+
+    // The C call, while the function hears of completions. From inside a completion the C call
+    // refuses, and the function that hears stays the same.
+    template <typename Function, typename Call> Error Heard(Function &completed, Call call) {
+        if (!hearing_ || hearing_->tell) return Error(call());
+        hearing_->function =
+            const_cast<void *>(static_cast<const void *>(std::addressof(completed)));
+        hearing_->tell = [](void *function, const Completion &completion) {
+            (*static_cast<Function *>(function))(completion);
+        };
+        const Error error(call());
+        hearing_->tell = nullptr;
+        if (hearing_->thrown) std::rethrow_exception(std::exchange(hearing_->thrown, nullptr));
+        return error;
+    }
+
+    std::unique_ptr<Hearing> hearing_;
+    sipc_pipeline *pipeline_ = nullptr;
 };
 
 } // namespace shm

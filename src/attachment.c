@@ -12,6 +12,8 @@ struct worker {
     struct sipc_group group;
     struct sipc_responder *current; // whose request is handled, or was last
     struct sipc_attachment *attachment;
+    struct sipc_os_work work;     // of its threads
+    uint32_t processor;           // that it runs on, or SIPC_NO_PROCESSOR
     struct sipc_os_thread thread; // that serves now; written by itself
     struct sipc_os_thread former; // that its handler ended, if has_former: not joined yet
     bool has_former;
@@ -21,7 +23,7 @@ struct worker {
 
 struct sipc_attachment {
     struct sipc_region region;
-    uint64_t incarnation;
+    struct sipc_owner identity;
     const void *owner;
     struct sipc_responder *responders; // of the claimed slots
     uint32_t slot_count;
@@ -53,8 +55,8 @@ static sipc_status claim_slot(struct sipc_attachment *attachment, uint32_t index
         sipc_os_claim(&attachment->region.object, SIPC_CLAIM_FIRST_SLOT + index, &won);
     if (status || !won) return status;
     struct sipc_responder *responder = &attachment->responders[attachment->slot_count++];
-    sipc_responder_init(responder, &attachment->region.slots[index], attachment->incarnation,
-                        policy, &attachment->stopping);
+    sipc_responder_init(responder, &attachment->region.slots[index], &attachment->identity, policy,
+                        &attachment->stopping);
     responder->serving = true;
     return SIPC_OK;
 }
@@ -124,9 +126,22 @@ static sipc_status divide_among_workers(struct sipc_attachment *attachment, uint
     return SIPC_OK;
 }
 
+// By the slots alone, so that the host finds the same places for its callers.
+static void place_workers(struct sipc_attachment *attachment,
+                          const struct sipc_placement *placement, uint32_t each) {
+    const uint32_t all = (attachment->region.geometry.host_slots - 1) / each + 1;
+    for (uint32_t i = 0; i < attachment->worker_count; i++) {
+        struct worker *worker = &attachment->workers[i];
+        worker->processor = sipc_placement_of(placement, SIPC_SIDE_RESPONDER,
+                                              worker->current->slot->index / each, all);
+    }
+}
+
 static sipc_status claim_slots(struct sipc_attachment *attachment,
-                               const sipc_guest_options *options) {
+                               const sipc_guest_options *options,
+                               const struct sipc_placement *placement) {
     const char *name = attachment->region.name;
+    const uint32_t each = options->slots_per_worker ? options->slots_per_worker : 1;
     uint32_t slots = attachment->region.geometry.host_slots;
     uint32_t wanted = 0;
     sipc_status status = count_wanted(attachment, options, &wanted);
@@ -136,9 +151,8 @@ static sipc_status claim_slots(struct sipc_attachment *attachment,
         return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u slots", wanted);
     uint32_t closed = 0;
     status = claim_wanted(attachment, slots, wanted, &options->wait, &closed);
-    if (!status && attachment->slot_count > 0)
-        status = divide_among_workers(attachment,
-                                      options->slots_per_worker ? options->slots_per_worker : 1);
+    if (!status && attachment->slot_count > 0) status = divide_among_workers(attachment, each);
+    place_workers(attachment, placement, each);
     if (status || attachment->slot_count > 0) return status;
     if (slots > 0 && closed == slots)
         return sipc_fail(SIPC_NO_HOST,
@@ -199,8 +213,8 @@ static sipc_status watch_host(struct sipc_attachment *attachment) {
 // ---- Beginning ---------------------------------------------------------------------------------
 
 sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *options,
-                                 uint64_t deadline, const void *owner,
-                                 struct sipc_attachment **made) {
+                                 const struct sipc_placement *placement, uint64_t deadline,
+                                 const void *owner, struct sipc_attachment **made) {
     *made = NULL;
     struct sipc_attachment *attachment = calloc(1, sizeof *attachment);
     if (!attachment) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a guest");
@@ -211,8 +225,9 @@ sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *opt
         free(attachment);
         return status;
     }
-    status = sipc_os_random(&attachment->incarnation);
-    if (!status) status = claim_slots(attachment, options);
+    attachment->identity.process = sipc_os_this_process();
+    status = sipc_os_random(&attachment->identity.incarnation);
+    if (!status) status = claim_slots(attachment, options, placement);
     if (!status) status = watch_host(attachment);
     if (status) {
         sipc_attachment_release(attachment);
@@ -232,12 +247,14 @@ static void run_worker(void *context) {
     struct worker *worker = context;
     struct sipc_attachment *attachment = worker->attachment;
     worker->thread = sipc_os_this_thread();
+    // One that it may not run on any more leaves it where it is.
+    if (worker->processor != SIPC_NO_PROCESSOR) (void)sipc_os_pin(worker->processor);
     handling = attachment->owner; // every handler on this thread is this owner's
     while (sipc_load_acquire(&attachment->stopping) == 0) {
         // Not a look at the word before this: straight after an answer it would pull the line back.
         if (sipc_group_wait(&worker->group, &worker->current) != SIPC_WAIT_READY) break;
-        enum sipc_served served =
-            sipc_responder_serve(worker->current, attachment->handler, attachment->context);
+        enum sipc_served served = sipc_group_serve(&worker->group, worker->current,
+                                                   attachment->handler, attachment->context);
         if (SIPC_UNLIKELY(served == SIPC_SERVED_SHUTDOWN)) sipc_attachment_stop(attachment);
         // A host that closes one slot closes all.
         if (SIPC_UNLIKELY(served == SIPC_SERVED_CLOSED)) break;
@@ -261,7 +278,7 @@ static sipc_status carry_on(struct worker *worker) {
     join_former(worker);
     worker->former = worker->thread;
     worker->has_former = true;
-    return sipc_os_thread_start(run_worker, worker_ended, worker);
+    return sipc_os_thread_start(&worker->work);
 }
 
 // The last thing on a worker's thread.
@@ -284,7 +301,8 @@ static void worker_ended(void *context) {
 static sipc_status start_worker(struct worker *worker) {
     sipc_word *running = &worker->attachment->running;
     sipc_add_barrier(running, 1);
-    sipc_status status = sipc_os_thread_start(run_worker, worker_ended, worker);
+    worker->work = (struct sipc_os_work){run_worker, worker_ended, worker};
+    sipc_status status = sipc_os_thread_start(&worker->work);
     worker->started = status == SIPC_OK;
     // Nobody waits for it yet.
     if (status) sipc_subtract_barrier(running, 1);

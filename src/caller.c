@@ -25,8 +25,8 @@ static bool answered(const void *role) {
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
                       const sipc_wait_policy *policy, const sipc_word *interrupt) {
     *caller = (struct sipc_caller){.slot = slot, .stale = {UINT32_MAX, UINT32_MAX}};
-    sipc_waiter_init(&caller->waiter, policy, &slot->responder->state,
-                     &slot->responder->caller_waiting, interrupt, slot->wakes_caller);
+    sipc_waiter_init(&caller->waiter, policy, &slot->responder->state, &slot->annex->caller_waiting,
+                     interrupt, slot->wakes_caller);
 }
 
 sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message_id,
@@ -207,8 +207,6 @@ sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
     enum sipc_wait_result result = SIPC_WAIT_READY;
     if (spun == SIPC_SPUN_IN_VAIN)
         result = sipc_wait_slow(&caller->waiter, answered, caller, deadline);
-    else
-        sipc_spin_paid(&caller->waiter);
     return sipc_caller_end(caller, result, answer);
 }
 

@@ -47,7 +47,6 @@ static bool spin(struct sipc_group *group) {
         if (polls % LOOK_ASIDE == 0) at = group->aside = after(group, group->aside);
         if (sipc_responder_has_news(&group->responders[at])) {
             group->next = at;
-            sipc_spin_paid(waiter);
             return true;
         }
         sipc_pause();
@@ -79,8 +78,9 @@ static enum sipc_wait_result wait_long(struct sipc_group *group, struct sipc_res
 enum sipc_wait_result sipc_group_wait(struct sipc_group *group, struct sipc_responder **ready) {
     *ready = group->responders;
     if (group->count == 1) return sipc_responder_wait(group->responders);
-    if (!spin(group)) {
-        enum sipc_wait_result result = wait_long(group, ready);
+    if (!sipc_responder_has_news(&group->responders[group->next])) {
+        sipc_responder_look_back(&group->last);
+        enum sipc_wait_result result = spin(group) ? SIPC_WAIT_READY : wait_long(group, ready);
         if (result != SIPC_WAIT_READY) return result;
     }
     *ready = &group->responders[group->next];

@@ -6,6 +6,7 @@
 #include "internal/attachment.h"
 #include "internal/errors.h"
 #include "internal/lock.h"
+#include "internal/placement.h"
 #include "internal/wait.h"
 
 #define DEFAULT_ATTACH_TIMEOUT_NS UINT64_C(10000000000)
@@ -17,6 +18,7 @@ struct sipc_guest {
     char name[SIPC_MAX_NAME + 1];
     char sealed_folder[SIPC_SOCKET_PATH_SIZE]; // what the options point to, if to anything
     sipc_guest_options options;
+    struct sipc_placement placement;
     sipc_handler handler;
     void *context;
     uint32_t forks;     // of the process that made it
@@ -81,8 +83,8 @@ static uint64_t next_pause(uint64_t last) {
 static sipc_status await_host(sipc_guest *guest, uint64_t deadline,
                               struct sipc_attachment **attachment) {
     for (uint64_t pause = FIRST_PAUSE_NS;; pause = next_pause(pause)) {
-        sipc_status status =
-            sipc_attachment_make(guest->name, &guest->options, deadline, guest, attachment);
+        sipc_status status = sipc_attachment_make(guest->name, &guest->options, &guest->placement,
+                                                  deadline, guest, attachment);
         uint64_t now = sipc_os_now();
         if (status != SIPC_NO_HOST || now >= deadline || is_stopping(guest)) return status;
         sipc_os_park(&guest->stopping, 0, deadline - now < pause ? deadline : now + pause);
@@ -92,6 +94,29 @@ static sipc_status await_host(sipc_guest *guest, uint64_t deadline,
 static void adopt(sipc_guest *guest, struct sipc_attachment *attachment) {
     guest->now = attachment;
     sipc_store_release(&guest->slots, sipc_attachment_slots(attachment));
+}
+
+// The handle, with copies of what the options point to.
+static sipc_status make_guest(const char *name, const sipc_guest_options *options,
+                              sipc_guest **guest) {
+    sipc_guest *made = calloc(1, sizeof *made);
+    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a guest");
+    sipc_status status = sipc_placement_init(&made->placement, options->place, options->processors,
+                                             options->processor_count);
+    if (status) {
+        free(made);
+        return status;
+    }
+    memcpy(made->name, name, strlen(name) + 1);
+    made->options = *options;
+    made->options.processors = NULL;
+    if (options->sealed_folder) {
+        memcpy(made->sealed_folder, options->sealed_folder, strlen(options->sealed_folder) + 1);
+        made->options.sealed_folder = made->sealed_folder;
+    }
+    made->forks = sipc_os_forks();
+    *guest = made;
+    return SIPC_OK;
 }
 
 sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
@@ -106,15 +131,9 @@ sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
     if (status) return status;
     struct sipc_deadline deadline = sipc_deadline_after(
         options.attach_timeout_ns ? options.attach_timeout_ns : DEFAULT_ATTACH_TIMEOUT_NS);
-    sipc_guest *made = calloc(1, sizeof *made);
-    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a guest");
-    memcpy(made->name, name, strlen(name) + 1);
-    made->options = options;
-    if (options.sealed_folder) {
-        memcpy(made->sealed_folder, options.sealed_folder, strlen(options.sealed_folder) + 1);
-        made->options.sealed_folder = made->sealed_folder;
-    }
-    made->forks = sipc_os_forks();
+    sipc_guest *made;
+    status = make_guest(name, &options, &made);
+    if (status) return status;
     struct sipc_attachment *attachment;
     status = await_host(made, sipc_deadline_at(&deadline), &attachment);
     if (status) {

@@ -50,6 +50,7 @@ static sipc_status check_options(uint32_t data_size, sipc_host_options *options)
     if (status) return status;
     if (!options->mode) options->mode = DEFAULT_MODE;
     if (!options->timeout_ns) options->timeout_ns = DEFAULT_TIMEOUT_NS;
+    if (!options->slots_per_worker) options->slots_per_worker = 1;
     return sipc_wait_policy_check(&options->wait);
 }
 
@@ -79,6 +80,24 @@ static void release(struct sipc_host *host) {
     free(host);
 }
 
+// The handle, with all that it is before it has a region.
+static sipc_status make_host(const sipc_host_options *options, struct sipc_host **host) {
+    struct sipc_host *made = calloc(1, sizeof *made);
+    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a host");
+    made->forks = sipc_os_forks();
+    made->timeout_ns = options->timeout_ns;
+    made->resend = options->resend != 0;
+    made->slots_per_worker = options->slots_per_worker;
+    sipc_status status = sipc_placement_init(&made->placement, options->place, options->processors,
+                                             options->processor_count);
+    if (status) {
+        free(made);
+        return status;
+    }
+    *host = made;
+    return SIPC_OK;
+}
+
 sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_size,
                              const sipc_host_options *given, sipc_host **host) {
     if (!host)
@@ -91,11 +110,9 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
     status = sipc_geometry_make(slots, 0, options.request_capacity, options.response_capacity,
                                 &geometry);
     if (status) return status;
-    struct sipc_host *made = calloc(1, sizeof *made);
-    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a host");
-    made->forks = sipc_os_forks();
-    made->timeout_ns = options.timeout_ns;
-    made->resend = options.resend != 0;
+    struct sipc_host *made;
+    status = make_host(&options, &made);
+    if (status) return status;
     const struct sipc_os_sealing sealing = {.folder = options.sealed_folder,
                                             .users = options.guest_users,
                                             .user_count = options.guest_user_count};
@@ -166,14 +183,40 @@ uint32_t sipc_host_response_capacity(const sipc_host *host) {
     return host->region.geometry.response_capacity;
 }
 
+// ---- Places ------------------------------------------------------------------------------------
+
+static sipc_status check_slot(const sipc_host *host, uint32_t slot) {
+    if (slot < host->pool.count) return SIPC_OK;
+    return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no slot %u; the host has 0 to %u", slot,
+                     host->pool.count - 1);
+}
+
+sipc_status sipc_host_processor(const sipc_host *host, uint32_t slot, uint32_t *processor) {
+    if (!processor)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "processor is NULL; pass where to put it");
+    *processor = SIPC_NO_PROCESSOR;
+    sipc_status status = sipc_host_check(host);
+    if (!status) status = check_slot(host, slot);
+    if (status) return status;
+    const uint32_t each = host->slots_per_worker;
+    *processor = sipc_placement_of(&host->placement, SIPC_SIDE_CALLER, slot / each,
+                                   (host->pool.count - 1) / each + 1);
+    return SIPC_OK;
+}
+
+sipc_status sipc_host_place_caller(const sipc_host *host, uint32_t slot) {
+    uint32_t processor;
+    sipc_status status = sipc_host_processor(host, slot, &processor);
+    if (status || processor == SIPC_NO_PROCESSOR) return status;
+    return sipc_os_pin(processor);
+}
+
 // ---- Sessions ----------------------------------------------------------------------------------
 
 static sipc_status acquire(sipc_host *host, uint32_t slot, struct sipc_deadline *deadline,
                            sipc_session **session) {
-    if (slot != SIPC_ANY_SLOT && slot >= host->pool.count)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no slot %u; the host has 0 to %u", slot,
-                         host->pool.count - 1);
-    return sipc_pool_acquire(&host->pool, slot, deadline, session);
+    sipc_status status = slot == SIPC_ANY_SLOT ? SIPC_OK : check_slot(host, slot);
+    return status ? status : sipc_pool_acquire(&host->pool, slot, deadline, session);
 }
 
 sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_ns,
@@ -200,7 +243,7 @@ uint32_t sipc_session_message_id(const sipc_session *session) {
 }
 
 void sipc_session_release(sipc_session *session) {
-    if (session) sipc_pool_release(&session->host->pool, session);
+    if (session) sipc_pool_release(session);
 }
 
 // In the region: waits until an earlier request has left its handler.
@@ -272,7 +315,13 @@ sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32
 
 // ---- Calls with copied payloads ----------------------------------------------------------------
 
-static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
+// The common answer to check_call(): nothing speaks against it.
+static inline bool is_callable(const sipc_host *host, const sipc_call *call) {
+    return host && host->forks == sipc_os_forks() && call &&
+           (call->request || !call->request_size) && (call->response || !call->response_capacity);
+}
+
+static SIPC_SELDOM sipc_status check_call(const sipc_host *host, const sipc_call *call) {
     sipc_status status = sipc_host_check(host);
     if (status) return status;
     if (!call) return sipc_fail(SIPC_INVALID_ARGUMENT, "call is NULL");
@@ -282,48 +331,62 @@ static sipc_status check_call(const sipc_host *host, const sipc_call *call) {
     if (!call->response && call->response_capacity)
         return sipc_fail(SIPC_INVALID_ARGUMENT, "the response is NULL but its capacity is %u",
                          call->response_capacity);
-    return sipc_caller_check(&sipc_pool_session(&host->pool, 0)->caller, call->message_id,
-                             call->request_size);
+    return SIPC_OK;
+}
+
+static SIPC_SELDOM sipc_status response_has_no_room(uint32_t size, const sipc_call *call) {
+    if (call->reserve)
+        return sipc_fail(SIPC_RESPONSE_LOST, "no memory for the response of %u bytes", size);
+    return sipc_fail(SIPC_BUFFER_TOO_SMALL, "the response has %u bytes, the buffer given for it %u",
+                     size, call->response_capacity);
 }
 
 // Copies the response, or says how much room it needs. A failure of the call itself comes first.
-static sipc_status take_response(const struct sipc_answer *answer, sipc_status status,
-                                 sipc_call *call) {
+SIPC_ALWAYS_INLINE sipc_status take_response(const struct sipc_answer *answer, sipc_status status,
+                                             sipc_call *call) {
     call->response_size = answer->size;
     call->response_message_id = answer->message_id;
     void *to = call->response;
-    if (call->reserve && answer->size) {
+    if (call->reserve && answer->size)
         to = call->reserve(call->reserve_context, answer->size);
-        if (!to && !status)
-            return sipc_fail(SIPC_RESPONSE_LOST, "no memory for the response of %u bytes",
-                             answer->size);
-    } else if (answer->size > call->response_capacity) {
+    else if (SIPC_UNLIKELY(answer->size > call->response_capacity))
         to = NULL;
-        if (!status)
-            return sipc_fail(SIPC_BUFFER_TOO_SMALL,
-                             "the response has %u bytes, the buffer given for it %u", answer->size,
-                             call->response_capacity);
-    }
-    if (to) sipc_copy(to, answer->data, answer->size);
+    if (SIPC_LIKELY(to != NULL))
+        sipc_copy(to, answer->data, answer->size);
+    else if (answer->size && !status)
+        return response_has_no_room(answer->size, call);
     return status;
+}
+
+// A slot that is not to be had at once. What is wrong with the call itself is told without waiting.
+static SIPC_SELDOM sipc_status wait_for_session(sipc_host *host, uint32_t slot,
+                                                const sipc_call *call,
+                                                struct sipc_deadline *deadline,
+                                                sipc_session **session) {
+    sipc_status status = sipc_caller_check(&sipc_pool_session(&host->pool, 0)->caller,
+                                           call->message_id, call->request_size);
+    return status ? status : acquire(host, slot, deadline, session);
 }
 
 SIPC_ALWAYS_INLINE sipc_status call_once(sipc_host *host, uint32_t slot, sipc_call *call,
                                          struct sipc_deadline *deadline) {
-    sipc_session *session;
-    sipc_status status = acquire(host, slot, deadline, &session);
-    if (status) return status;
+    sipc_status status;
+    sipc_session *session = slot == SIPC_ANY_SLOT ? sipc_pool_take(&host->pool) : NULL;
+    if (SIPC_UNLIKELY(!session)) {
+        status = wait_for_session(host, slot, call, deadline, &session);
+        if (status) return status;
+    }
     struct sipc_answer answer = {.data = NULL};
     status =
         exchange(session, call->message_id, call->request, call->request_size, deadline, &answer);
     if (answer.data) status = take_response(&answer, status, call);
-    sipc_pool_release(&host->pool, session);
+    sipc_pool_release(session);
     return status;
 }
 
-static sipc_status call_through(sipc_host *host, uint32_t slot, sipc_call *call) {
-    sipc_status status = check_call(host, call);
-    if (status) return status;
+SIPC_ALWAYS_INLINE sipc_status call_through(sipc_host *host, uint32_t slot, sipc_call *call) {
+    if (SIPC_UNLIKELY(!is_callable(host, call))) return check_call(host, call);
+    sipc_status status;
     call->response_size = 0;
     call->response_message_id = 0;
     struct sipc_deadline deadline = sipc_host_deadline(host, call->timeout_ns);
@@ -339,8 +402,6 @@ sipc_status sipc_host_call(sipc_host *host, sipc_call *call) {
 }
 
 sipc_status sipc_host_call_slot(sipc_host *host, uint32_t slot, sipc_call *call) {
-    if (host && slot == SIPC_ANY_SLOT)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no slot %u; the host has 0 to %u", slot,
-                         host->pool.count - 1);
+    if (host && slot == SIPC_ANY_SLOT) return check_slot(host, slot);
     return call_through(host, slot, call);
 }

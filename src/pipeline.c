@@ -23,7 +23,8 @@ struct flight {
     enum flight_state state;
     uint32_t events; // of the session when the request was published: a death since then shows
     uint64_t tag;
-    uint64_t end; // SIPC_NEVER: no deadline
+    uint64_t end;          // SIPC_NEVER: no deadline
+    struct flight *before; // the one that was submitted before it in the same call
 };
 
 struct sipc_pipeline {
@@ -34,11 +35,13 @@ struct sipc_pipeline {
     uint32_t depth;
     uint32_t in_flight;
     uint32_t timed;     // of these, with a deadline
+    uint64_t first_end; // none of these is earlier
     uint32_t next;      // where the next request goes, if that slot is free
     uint32_t oldest;    // where the next response is expected
     uint32_t aside;     // where else to look
     uint32_t overtaken; // how often others were answered before the oldest
-    bool reaping;       // a completion is being told
+    bool disordered;    // the last response was not the one that was expected
+    bool reaping;       // completions are being told
     struct flight flights[];
 };
 
@@ -52,11 +55,19 @@ static struct sipc_waiter *waiter_of(const sipc_pipeline *pipeline) {
 
 // ---- Life --------------------------------------------------------------------------------------
 
-static bool stands(const struct flight *flight) {
+static inline bool stands_in_turn_line(const struct sipc_caller *caller) {
+    return caller->tiny &&
+           sipc_load_acquire(&caller->slot->turn->tiny_state) == sipc_caller_awaited(caller);
+}
+
+static inline bool stands_in_own_line(const struct sipc_caller *caller) {
+    uint32_t state = sipc_load_acquire(&caller->slot->responder->state);
+    return sipc_state_unattended(state) == sipc_caller_awaited(caller);
+}
+
+static inline bool stands(const struct flight *flight) {
     const struct sipc_caller *caller = &flight->session->caller;
-    const uint32_t response = sipc_caller_awaited(caller);
-    if (caller->tiny && sipc_load_acquire(&caller->slot->turn->tiny_state) == response) return true;
-    return sipc_state_unattended(sipc_load_acquire(&caller->slot->responder->state)) == response;
+    return stands_in_turn_line(caller) || stands_in_own_line(caller);
 }
 
 static bool any_stands(const void *role) {
@@ -73,15 +84,14 @@ static void announce(void *context) {
         const struct flight *flight = &pipeline->flights[i];
         if (flight->state != IN_FLIGHT) continue;
         sipc_session_watch(flight->session);
-        sipc_exchange_barrier(&flight->session->caller.slot->responder->caller_waiting,
+        sipc_exchange_barrier(&flight->session->caller.slot->annex->caller_waiting,
                               waiter_of(pipeline)->asleep_as);
     }
 }
 
 static void take_back_announcement(const sipc_pipeline *pipeline) {
     for (uint32_t i = 0; i < pipeline->depth; i++)
-        sipc_store_relaxed(&pipeline->flights[i].session->caller.slot->responder->caller_waiting,
-                           0);
+        sipc_store_relaxed(&pipeline->flights[i].session->caller.slot->annex->caller_waiting, 0);
 }
 
 // The lead's waiter sleeps on its bell instead of its responder's word.
@@ -118,8 +128,7 @@ static int by_slot(const void *one, const void *other) {
 }
 
 static void release_sessions(sipc_pipeline *pipeline, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
-        sipc_pool_release(&pipeline->host->pool, pipeline->flights[i].session);
+    for (uint32_t i = 0; i < count; i++) sipc_pool_release(pipeline->flights[i].session);
 }
 
 static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot,
@@ -170,6 +179,7 @@ sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t de
     made->completed = completed;
     made->context = context;
     made->depth = depth;
+    made->first_end = SIPC_NEVER;
     struct sipc_deadline deadline = sipc_host_deadline(host, timeout_ns);
     status = acquire_sessions(made, first_slot, &deadline);
     if (status) {
@@ -227,84 +237,143 @@ void *sipc_pipeline_request(sipc_pipeline *pipeline, uint32_t *capacity) {
     return flight->session->caller.slot->request;
 }
 
-static sipc_status depart(sipc_pipeline *pipeline, struct flight *flight, uint32_t message_id,
-                          const void *request, uint32_t size) {
+// Publishes a request by a store: its responder is looked at after the last of the call.
+SIPC_ALWAYS_INLINE bool publish(struct sipc_caller *caller, bool tiny, uint32_t message_id,
+                                const void *request, uint32_t size) {
+    if (SIPC_UNLIKELY(!sipc_caller_prepare(caller, tiny, message_id, request, size))) return false;
+    sipc_store_release(&caller->slot->turn->caller_state, sipc_caller_request_state(caller, tiny));
+    return true;
+}
+
+// Scalars, not a sipc_submission: fields just written by the application would be loaded in other
+// pieces than they were stored in.
+SIPC_ALWAYS_INLINE sipc_status depart(sipc_pipeline *pipeline, uint32_t message_id,
+                                      const void *request, uint32_t size, uint64_t end,
+                                      uint64_t tag, struct flight **last) {
+    if (SIPC_UNLIKELY(!request && size))
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "the request is NULL but its size is %u", size);
+    struct flight *flight = free_flight(pipeline);
+    if (SIPC_UNLIKELY(!flight)) return full(pipeline);
     struct sipc_caller *caller = &flight->session->caller;
+    if (SIPC_UNLIKELY(!sipc_caller_may(caller, message_id, size))) {
+        sipc_status status = sipc_caller_check(caller, message_id, size);
+        if (status) return status;
+    }
     flight->events = sipc_session_events(flight->session);
     bool published = sipc_request_is_tiny(message_id, size)
-                         ? sipc_caller_publish(caller, true, message_id, request, size)
-                         : sipc_caller_publish(caller, false, message_id, request, size);
+                         ? publish(caller, true, message_id, request, size)
+                         : publish(caller, false, message_id, request, size);
     if (SIPC_UNLIKELY(!published)) return sipc_caller_lost(SIPC_REGION_LOST);
     flight->state = IN_FLIGHT;
+    flight->tag = tag;
+    flight->end = end;
+    flight->before = *last;
+    *last = flight;
     pipeline->in_flight++;
-    pipeline->timed += flight->end != SIPC_NEVER;
+    pipeline->timed += end != SIPC_NEVER;
     pipeline->next = after(pipeline, pipeline->next);
-    // The host may have closed the slot just before, unaware of us: then we do that again, and the
-    // next reap tells the request's fate. After the barrier of publishing.
-    if (SIPC_UNLIKELY(sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE))
-        sipc_caller_close(caller);
     return SIPC_OK;
+}
+
+// One barrier for all that the call has published, then a look at each one's responder.
+static void look_for_sleepers(const sipc_pipeline *pipeline, const struct flight *last) {
+    sipc_barrier();
+    for (const struct flight *flight = last; flight; flight = flight->before)
+        sipc_caller_look_for_sleeper(flight->session->caller.slot);
+    // The host may have closed the slots just before, unaware of us: then we do that again, and the
+    // next reap tells the requests' fate. After the same barrier.
+    if (SIPC_LIKELY(!(sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)))
+        return;
+    for (const struct flight *flight = last; flight; flight = flight->before)
+        sipc_caller_close(&flight->session->caller);
+}
+
+static inline uint64_t end_after(const sipc_pipeline *pipeline, uint64_t timeout_ns) {
+    struct sipc_deadline deadline = sipc_host_deadline(pipeline->host, timeout_ns);
+    return sipc_deadline_at(&deadline);
+}
+
+static inline sipc_status enter(const sipc_pipeline *pipeline) {
+    return SIPC_LIKELY(sipc_session_enter_call(pipeline->lead)) ? SIPC_OK : sipc_host_closed();
+}
+
+// After the last of a call: those before it are told by it.
+static inline void leave(sipc_pipeline *pipeline, const struct flight *last, uint64_t end) {
+    if (last) look_for_sleepers(pipeline, last);
+    if (last && end < pipeline->first_end) pipeline->first_end = end;
+    sipc_session_leave(pipeline->lead);
 }
 
 sipc_status sipc_pipeline_submit(sipc_pipeline *pipeline, uint32_t message_id, const void *request,
                                  uint32_t request_size, uint64_t timeout_ns, uint64_t tag) {
     sipc_status status = check_pipeline(pipeline);
     if (SIPC_UNLIKELY(status)) return status;
-    if (SIPC_UNLIKELY(!request && request_size))
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "the request is NULL but its size is %u",
-                         request_size);
-    struct flight *flight = free_flight(pipeline);
-    if (SIPC_UNLIKELY(!flight)) return full(pipeline);
-    if (SIPC_UNLIKELY(!sipc_caller_may(&flight->session->caller, message_id, request_size))) {
-        status = sipc_session_refuse(flight->session, message_id, request_size);
-        if (status) return status;
+    const uint64_t end = end_after(pipeline, timeout_ns);
+    struct flight *last = NULL;
+    status = enter(pipeline);
+    if (SIPC_LIKELY(!status))
+        status = depart(pipeline, message_id, request, request_size, end, tag, &last);
+    leave(pipeline, last, end);
+    return status;
+}
+
+sipc_status sipc_pipeline_submit_many(sipc_pipeline *pipeline, const sipc_submission *submissions,
+                                      uint32_t count, uint64_t timeout_ns, uint32_t *submitted) {
+    if (submitted) *submitted = 0;
+    sipc_status status = check_pipeline(pipeline);
+    if (SIPC_UNLIKELY(status)) return status;
+    if (SIPC_UNLIKELY(!submissions && count))
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "submissions is NULL but their count is %u", count);
+    const uint64_t end = end_after(pipeline, timeout_ns);
+    struct flight *last = NULL;
+    uint32_t done = 0;
+    status = enter(pipeline);
+    for (; !status && done < count; done += !status) {
+        const sipc_submission *next = &submissions[done];
+        status = depart(pipeline, next->message_id, next->request, next->request_size, end,
+                        next->tag, &last);
     }
-    struct sipc_deadline deadline = sipc_host_deadline(pipeline->host, timeout_ns);
-    flight->end = sipc_deadline_at(&deadline);
-    flight->tag = tag;
-    if (SIPC_LIKELY(sipc_session_enter_call(pipeline->lead)))
-        status = depart(pipeline, flight, message_id, request, request_size);
-    else
-        status = sipc_host_closed();
-    sipc_session_leave(pipeline->lead);
+    leave(pipeline, last, end);
+    if (submitted) *submitted = done;
     return status;
 }
 
 // ---- Reaping -----------------------------------------------------------------------------------
 
-static void complete(sipc_pipeline *pipeline, struct flight *flight, sipc_status status,
-                     const struct sipc_answer *answer) {
+SIPC_ALWAYS_INLINE void complete(sipc_pipeline *pipeline, struct flight *flight, sipc_status status,
+                                 const struct sipc_answer *answer) {
     pipeline->in_flight--;
     pipeline->timed -= flight->end != SIPC_NEVER;
     // The response stands in the slot while it is told: nothing is submitted there.
     flight->state = REPORTED;
-    pipeline->reaping = true;
     const sipc_completion completion = {.tag = flight->tag,
                                         .status = status,
                                         .response = answer->data,
                                         .response_size = answer->size,
                                         .message_id = answer->message_id};
     pipeline->completed(pipeline->context, &completion);
-    pipeline->reaping = false;
     flight->state = flight->session->caller.abandoned ? ABANDONED : LANDED;
 }
 
-// Takes a response that was seen to stand.
-static void land(sipc_pipeline *pipeline, struct flight *flight) {
+// Takes and tells the response, if it stands.
+SIPC_ALWAYS_INLINE bool land(sipc_pipeline *pipeline, struct flight *flight) {
     struct sipc_caller *caller = &flight->session->caller;
     struct sipc_answer answer = {.data = NULL};
-    sipc_status status;
-    if (caller->tiny &&
-        sipc_load_acquire(&caller->slot->turn->tiny_state) == sipc_caller_awaited(caller))
-        status = sipc_caller_take_from_turn_line(caller, &answer);
-    else
-        status = sipc_caller_take_from_own_line(caller, &answer);
+    bool tiny = stands_in_turn_line(caller);
+    if (SIPC_UNLIKELY(!tiny)) {
+        if (!stands_in_own_line(caller)) return false;
+        // Once more: a responder that woke us changed its own word after the turn line's (spec 3).
+        tiny = stands_in_turn_line(caller);
+    }
+    sipc_status status = tiny ? sipc_caller_take_from_turn_line(caller, &answer)
+                              : sipc_caller_take_from_own_line(caller, &answer);
     // Asked last: nothing that was read before tells the truth then.
     if (SIPC_UNLIKELY(sipc_slot_is_lost(caller->slot))) {
         answer = (struct sipc_answer){.data = NULL};
         status = sipc_caller_lost(SIPC_REGION_LOST_MAYBE_EXECUTED);
     }
     complete(pipeline, flight, status, &answer);
+    return true;
 }
 
 // Ends a request without waiting for its response, unless that stands by now.
@@ -322,13 +391,15 @@ static uint32_t land_those_in_order(sipc_pipeline *pipeline, uint32_t most) {
     uint32_t landed = 0;
     while (landed < most && pipeline->in_flight > 0) {
         struct flight *flight = &pipeline->flights[pipeline->oldest];
-        if (flight->state == IN_FLIGHT && !stands(flight)) break;
-        pipeline->oldest = after(pipeline, pipeline->oldest);
-        if (flight->state != IN_FLIGHT) continue;
-        SIPC_PREFETCH(pipeline->flights[pipeline->oldest].session->caller.slot->turn);
-        land(pipeline, flight);
-        landed++;
+        uint32_t next = after(pipeline, pipeline->oldest);
+        if (flight->state == IN_FLIGHT) {
+            SIPC_PREFETCH(pipeline->flights[next].session->caller.slot->turn);
+            if (!land(pipeline, flight)) break;
+            landed++;
+        }
+        pipeline->oldest = next;
     }
+    if (landed > 0) pipeline->disordered = false;
     return landed;
 }
 
@@ -336,8 +407,8 @@ static uint32_t land_all_that_stand(sipc_pipeline *pipeline, uint32_t most) {
     uint32_t landed = land_those_in_order(pipeline, most);
     for (uint32_t i = 0; i < pipeline->depth && landed < most; i++) {
         struct flight *flight = &pipeline->flights[i];
-        if (flight->state != IN_FLIGHT || !stands(flight)) continue;
-        land(pipeline, flight);
+        if (flight->state != IN_FLIGHT || !land(pipeline, flight)) continue;
+        pipeline->disordered = true;
         landed++;
     }
     return landed;
@@ -355,52 +426,60 @@ static enum sipc_wait_result why_it_ends(const sipc_pipeline *pipeline, const st
 // closes.
 static uint32_t end_the_hopeless(sipc_pipeline *pipeline) {
     uint64_t now = pipeline->timed ? sipc_os_now() : 0;
+    uint64_t first_end = SIPC_NEVER;
     uint32_t ended = 0;
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         struct flight *flight = &pipeline->flights[i];
         if (flight->state != IN_FLIGHT) continue;
         enum sipc_wait_result why = why_it_ends(pipeline, flight, now);
-        if (why == SIPC_WAIT_READY) continue;
+        if (why == SIPC_WAIT_READY) {
+            if (flight->end < first_end) first_end = flight->end;
+            continue;
+        }
         end_flight(pipeline, flight, why);
         ended++;
     }
+    pipeline->first_end = first_end;
     return ended;
 }
 
-static uint64_t first_end(const sipc_pipeline *pipeline, uint64_t end) {
-    for (uint32_t i = 0; i < pipeline->depth && pipeline->timed; i++) {
-        const struct flight *flight = &pipeline->flights[i];
-        if (flight->state == IN_FLIGHT && flight->end < end) end = flight->end;
-    }
-    return end;
+static bool one_is_late(const sipc_pipeline *pipeline) {
+    return pipeline->timed > 0 && sipc_os_now() >= pipeline->first_end;
 }
 
-static bool spin(sipc_pipeline *pipeline) {
+// The flight whose response was seen to stand; NULL: none.
+static struct flight *spin(sipc_pipeline *pipeline) {
     struct sipc_waiter *waiter = waiter_of(pipeline);
     for (uint32_t polls = waiter->spin; polls > 0; polls--) {
         bool aside = polls % LOOK_ASIDE == 0;
         if (aside) pipeline->aside = after(pipeline, pipeline->aside);
-        const struct flight *flight =
-            &pipeline->flights[aside ? pipeline->aside : pipeline->oldest];
+        struct flight *flight = &pipeline->flights[aside ? pipeline->aside : pipeline->oldest];
         if (flight->state == IN_FLIGHT && stands(flight)) {
-            sipc_spin_paid(waiter);
-            return true;
+            return flight;
         }
         sipc_pause();
     }
-    return false;
+    return NULL;
+}
+
+static uint32_t spin_and_land(sipc_pipeline *pipeline, uint32_t most) {
+    const struct flight *seen = spin(pipeline);
+    if (!seen) return 0;
+    return seen == &pipeline->flights[pipeline->oldest] ? land_those_in_order(pipeline, most)
+                                                        : land_all_that_stand(pipeline, most);
 }
 
 // Waits until something can be completed, at most until the end.
 static uint32_t wait_for_some(sipc_pipeline *pipeline, uint32_t most, uint64_t end) {
     struct sipc_waiter *waiter = waiter_of(pipeline);
     for (;;) {
+        uint32_t done = spin_and_land(pipeline, most);
+        if (done > 0) return done;
         // Before the look: what comes after it ends the wait.
         sipc_waiter_begin(waiter);
-        uint32_t done = end_the_hopeless(pipeline);
-        if (done == 0) done = spin(pipeline) ? land_all_that_stand(pipeline, most) : 0;
+        done = end_the_hopeless(pipeline);
         if (done > 0 || pipeline->in_flight == 0) return done;
-        uint64_t until = first_end(pipeline, end);
+        uint64_t until = pipeline->first_end < end ? pipeline->first_end : end;
         struct sipc_deadline deadline = {.timeout = until == SIPC_NEVER ? SIPC_FOREVER : 0,
                                          .at = until};
         sipc_wait_slow(waiter, any_stands, pipeline, &deadline);
@@ -419,12 +498,16 @@ static bool oldest_is_suspect(sipc_pipeline *pipeline) {
     return true;
 }
 
+// Where answers come in order, nothing but the oldest is looked at while it is worth waiting: each
+// look in vain takes a line from the responder.
 static uint32_t reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns) {
-    uint32_t done = land_those_in_order(pipeline, most);
-    if (done > 0 && pipeline->timed == 0) return done;
-    if (done == 0) done = land_all_that_stand(pipeline, most);
-    // A request that is late, or whose responder has died, ends also while others are answered.
-    if (pipeline->timed > 0 || oldest_is_suspect(pipeline)) done += end_the_hopeless(pipeline);
+    const uint32_t oldest = pipeline->oldest;
+    uint32_t done = wait_ns == 0 || pipeline->disordered ? land_all_that_stand(pipeline, most)
+                                                         : land_those_in_order(pipeline, most);
+    // A request that is late, or whose responder has died, ends also while others are answered: at
+    // the latest when it has become the oldest.
+    if (pipeline->oldest == oldest && (one_is_late(pipeline) || oldest_is_suspect(pipeline)))
+        done += end_the_hopeless(pipeline);
     if (done > 0 || wait_ns == 0 || pipeline->in_flight == 0) return done;
     struct sipc_deadline deadline = sipc_deadline_after(wait_ns);
     return wait_for_some(pipeline, most, sipc_deadline_at(&deadline));
@@ -437,10 +520,12 @@ sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t 
     if (status) return status;
     if (pipeline->reaping)
         return sipc_fail(SIPC_BUSY, "called from a completion; reap when that has returned");
+    pipeline->reaping = true;
     bool open = sipc_session_enter_call(pipeline->lead);
     uint32_t done =
         open ? reap(pipeline, most ? most : UINT32_MAX, wait_ns) : end_the_hopeless(pipeline);
     sipc_session_leave(pipeline->lead);
+    pipeline->reaping = false;
     if (reaped) *reaped = done;
     return open || done > 0 ? SIPC_OK : sipc_host_closed();
 }
@@ -451,6 +536,7 @@ sipc_status sipc_pipeline_close(sipc_pipeline *pipeline) {
     if (status) return status;
     if (pipeline->reaping)
         return sipc_fail(SIPC_BUSY, "called from a completion; close when that has returned");
+    pipeline->reaping = true;
     sipc_session_enter(pipeline->lead);
     for (uint32_t i = 0; i < pipeline->depth; i++)
         if (pipeline->flights[i].state == IN_FLIGHT)

@@ -9,16 +9,9 @@
 // is in use for less time than it takes to wake another thread.
 #define PATIENCE_NS UINT64_C(20000000)
 
-// The slot that served this thread last: with as many threads as slots each keeps its own.
-static _Thread_local uint32_t last_slot;
+_Thread_local uint32_t sipc_pool_last_slot;
 
 // ---- Claims ------------------------------------------------------------------------------------
-
-// Acquire: the last holder's view of the slot is ours.
-static bool try_claim(struct sipc_session *session) {
-    return sipc_load_relaxed(&session->claim) == SIPC_FREE &&
-           sipc_exchange_acquire(&session->claim, SIPC_HELD) == SIPC_FREE;
-}
 
 // Threads of this process look again: all who wait for this very slot, and one of those who take
 // any. True: there was one of the latter.
@@ -51,31 +44,18 @@ static void rouse_watcher(struct sipc_pool *pool) {
     }
 }
 
-// A slot is free that was not.
-static void announce(struct sipc_pool *pool, struct sipc_session *session) {
-    if (!unpark(pool, session) && sipc_load_relaxed(&pool->watchers) != 0) rouse_watcher(pool);
-}
-
-// A slot that cannot be used now is of use to a parked thread, which will watch it, but not to
-// those that watch already.
-static void give_back(struct sipc_pool *pool, struct sipc_session *session, bool usable) {
-    // Barrier: either we see who waits, or they see the free slot when they look once more.
-    sipc_exchange_barrier(&session->claim, SIPC_FREE);
-    if (usable)
-        announce(pool, session);
-    else
-        unpark(pool, session);
-}
-
-void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session) {
-    give_back(pool, session, !session->caller.abandoned);
+// A slot is free that was not. One that cannot be used now is of use to a parked thread, which will
+// watch it, but not to those that watch already.
+void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session, bool usable) {
+    if (!unpark(pool, session) && usable && sipc_load_relaxed(&pool->watchers) != 0)
+        rouse_watcher(pool);
 }
 
 static bool try_slot(struct sipc_session *session) {
-    if (!try_claim(session)) return false;
+    if (!sipc_session_claim(session)) return false;
     if (sipc_caller_usable(&session->caller)) return true;
     // Who found it claimed just now may have parked: somebody must watch it.
-    sipc_pool_release(session->pool, session);
+    sipc_pool_release(session);
     return false;
 }
 
@@ -95,7 +75,8 @@ static bool is_served(const struct sipc_pool *pool) {
 // A free slot that a responder serves. If none is served at all, any free one: its request waits
 // for a guest to come.
 static struct sipc_session *try_any(struct sipc_pool *pool) {
-    struct sipc_session *last = sipc_pool_session(pool, last_slot < pool->count ? last_slot : 0);
+    uint32_t first = sipc_pool_last_slot < pool->count ? sipc_pool_last_slot : 0;
+    struct sipc_session *last = sipc_pool_session(pool, first);
     if (sipc_session_attended(last) && try_unwanted(last)) return last;
     for (uint32_t i = 0; i < pool->count; i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
@@ -118,10 +99,10 @@ static struct sipc_session *claim_unusable(struct sipc_pool *pool, uint32_t slot
     bool any = slot == SIPC_ANY_SLOT;
     for (uint32_t i = any ? 0 : slot; i < (any ? pool->count : slot + 1); i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
-        if (!try_claim(session)) continue;
+        if (!sipc_session_claim(session)) continue;
         if (session->caller.abandoned || (any && !sipc_caller_attended(&session->caller)))
             return session;
-        sipc_pool_release(pool, session);
+        sipc_pool_release(session);
     }
     return NULL;
 }
@@ -145,7 +126,7 @@ static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any
         sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
         sipc_subtract_barrier(&pool->watchers, 1);
     }
-    if (other) sipc_pool_release(pool, other);
+    if (other) sipc_pool_release(other);
     return *result == SIPC_WAIT_READY;
 }
 
@@ -194,7 +175,7 @@ static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
     enum sipc_wait_result result;
     if (watch(pool, watched, slot == SIPC_ANY_SLOT, deadline, &result)) return watched;
     *passed = result == SIPC_WAIT_DEADLINE;
-    give_back(pool, watched, false);
+    sipc_session_give_back(watched, false);
     return try_acquire(pool, slot);
 }
 
@@ -202,7 +183,7 @@ static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
 // free still, somebody else is told.
 static void pass_on(struct sipc_pool *pool, uint32_t slot) {
     struct sipc_session *other = try_acquire(pool, slot);
-    if (other) sipc_pool_release(pool, other);
+    if (other) sipc_pool_release(other);
 }
 
 // NULL: the deadline has passed, or the pool is closing.
@@ -211,6 +192,8 @@ static struct sipc_session *wait_in_turn(struct sipc_pool *pool, uint32_t slot,
     const uint64_t patient_until = sipc_os_now() + PATIENCE_NS;
     struct sipc_session *session = NULL;
     bool overtaken = false;
+    // Barrier: whoever releases a slot sees us from here on, or we see the free slot below.
+    sipc_add_barrier(&pool->crowd, 1);
     for (bool passed = false; !session && !passed;) {
         if (sipc_load_acquire(&pool->closing) != 0) break;
         session = wait_for_slot(pool, slot, deadline, overtaken, &passed);
@@ -220,6 +203,7 @@ static struct sipc_session *wait_in_turn(struct sipc_pool *pool, uint32_t slot,
     }
     if (overtaken) sipc_subtract_barrier(overtaken_count(pool, slot), 1);
     if (session || overtaken) pass_on(pool, slot);
+    sipc_subtract_barrier(&pool->crowd, 1);
     return session;
 }
 
@@ -228,18 +212,19 @@ sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc
     *session = may_take(pool, slot) ? try_acquire(pool, slot) : NULL;
     if (!*session) *session = wait_in_turn(pool, slot, deadline);
     if (*session && sipc_load_acquire(&pool->closing) != 0) {
-        sipc_pool_release(pool, *session);
+        sipc_pool_release(*session);
         *session = NULL;
     }
     if (!*session && sipc_load_acquire(&pool->closing) != 0)
         return sipc_fail(SIPC_CLOSED, "the host was shut down");
     if (!*session) return all_busy(pool, slot);
-    last_slot = (*session)->caller.slot->index;
+    sipc_pool_last_slot = (*session)->caller.slot->index;
     return SIPC_OK;
 }
 
 void sipc_pool_close(struct sipc_pool *pool) {
     sipc_exchange_barrier(&pool->closing, 1);
+    sipc_add_barrier(&pool->crowd, 1);
     sipc_add_barrier(&pool->releases, 1);
     sipc_os_unpark(&pool->releases, EVERYBODY);
     for (uint32_t i = 0; i < pool->count; i++) {

@@ -14,12 +14,12 @@ struct response_fields {
 
 // After a state was published by an exchange with barrier: the caller says whether it sleeps.
 static inline uint32_t caller_waits(const struct sipc_slot *slot) {
-    return sipc_load_relaxed(&slot->responder->caller_waiting);
+    return sipc_load_relaxed(&slot->annex->caller_waiting);
 }
 
 // Publishes our own line's word. The exchange releases what was written before it.
 static inline void publish_state(const struct sipc_slot *slot, uint32_t state) {
-    sipc_exchange_barrier(&slot->responder->state, state);
+    sipc_publish(&slot->responder->state, state);
     uint32_t waiting = caller_waits(slot);
     if (SIPC_UNLIKELY(waiting != 0)) sipc_ring_caller(slot, waiting);
 }
@@ -28,9 +28,18 @@ static uint32_t attended_response(uint32_t generation) {
     return sipc_state(generation, SIPC_CODE_RESPONSE | SIPC_FLAG_ATTENDED);
 }
 
+// Publishes an answer without a barrier: it stands, and its caller is looked at after the next one.
+SIPC_ALWAYS_INLINE void publish_unlooked(const struct sipc_slot *slot, sipc_word *word,
+                                         uint32_t state, struct sipc_last_answer *last) {
+    sipc_store_release(word, state);
+    last->slot = slot;
+    last->generation = sipc_state_generation(state);
+}
+
 // Answers in our own line. The payload stands in the response buffer.
 SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation,
-                               const struct response_fields *fields) {
+                               const struct response_fields *fields,
+                               struct sipc_last_answer *last) {
     struct sipc_responder_line *line = slot->responder;
     sipc_store_plain(line->transport_id, fields->transport_id);
     sipc_store_plain(line->size, fields->size);
@@ -38,20 +47,30 @@ SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation
     sipc_store_plain(line->status, fields->status);
     sipc_store_plain(line->flags, 0);
     // Of a region that was cut short meanwhile nothing is published: what we wrote is gone.
-    if (!sipc_slot_is_lost(slot)) publish_state(slot, attended_response(generation));
+    if (sipc_slot_is_lost(slot)) return;
+    if (last)
+        publish_unlooked(slot, &line->state, attended_response(generation), last);
+    else
+        publish_state(slot, attended_response(generation));
 }
 
 // Answers a tiny request in the turn line, which is ours since it was marked as started and found
 // uncancelled.
 SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t generation,
-                                    const struct response_fields *fields) {
+                                    const struct response_fields *fields,
+                                    struct sipc_last_answer *last) {
     struct sipc_turn_line *line = slot->turn;
     sipc_copy_small(line->tiny_payload, slot->response, fields->size);
     // The complement: where nothing was written, the request's own id still stands.
     uint64_t id = fields->transport_id & ~SIPC_TRANSPORT_ID_MESSAGE_MASK;
     sipc_store_plain(line->transport_id, ~(id | fields->size));
     if (sipc_slot_is_lost(slot)) return;
-    sipc_exchange_barrier(&line->tiny_state, sipc_state(generation, SIPC_CODE_RESPONSE));
+    const uint32_t state = sipc_state(generation, SIPC_CODE_RESPONSE);
+    if (last) {
+        publish_unlooked(slot, &line->tiny_state, state, last);
+        return;
+    }
+    sipc_publish(&line->tiny_state, state);
     // A sleeping caller sleeps on our own line's word: it must change before the wake (spec 7).
     if (SIPC_UNLIKELY(caller_waits(slot) != 0)) publish_state(slot, attended_response(generation));
 }
@@ -60,12 +79,29 @@ SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t gener
 // request's own.
 SIPC_ALWAYS_INLINE void answer_where_it_fits(const struct sipc_slot *slot, bool tiny,
                                              uint32_t generation, const sipc_request *request,
-                                             const struct response_fields *fields) {
+                                             const struct response_fields *fields,
+                                             struct sipc_last_answer *last) {
     if (tiny && fields->size <= SIPC_TINY_CAPACITY && fields->status == SIPC_ANSWER_OK &&
         fields->message_id == request->message_id)
-        answer_tiny(slot, generation, fields);
+        answer_tiny(slot, generation, fields, last);
     else
-        answer(slot, generation, fields);
+        answer(slot, generation, fields, last);
+}
+
+// After a barrier. Our own word changes before the wake: a lone caller sleeps on it (spec 7). It
+// may show that generation already, or the caller may have gone on: a needless wake.
+static inline void look_back(struct sipc_last_answer *last) {
+    const struct sipc_slot *slot = last->slot;
+    if (!slot) return;
+    last->slot = NULL;
+    if (SIPC_UNLIKELY(caller_waits(slot) != 0))
+        publish_state(slot, attended_response(last->generation));
+}
+
+void sipc_responder_look_back(struct sipc_last_answer *last) {
+    if (!last->slot) return;
+    sipc_barrier();
+    look_back(last);
 }
 
 static bool stands_tiny(const struct sipc_slot *slot, uint32_t generation) {
@@ -98,7 +134,8 @@ static uint32_t succeed(const struct sipc_slot *slot) {
         // Its message id may have been overwritten, and is not said.
         answer(slot, generation,
                &(struct response_fields){.transport_id = request_id(slot),
-                                         .status = SIPC_ANSWER_RESPONDER_DIED});
+                                         .status = SIPC_ANSWER_RESPONDER_DIED},
+               NULL);
         dealt_with = true;
     } else if (stands_tiny(slot, generation)) {
         // The predecessor may have died before it woke the caller, also one that gave up and waits
@@ -111,16 +148,16 @@ static uint32_t succeed(const struct sipc_slot *slot) {
 }
 
 void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
-                         uint64_t incarnation, const sipc_wait_policy *policy,
+                         const struct sipc_owner *owner, const sipc_wait_policy *policy,
                          const sipc_word *interrupt) {
-    struct sipc_os_process process = sipc_os_this_process();
-    sipc_store_plain(slot->owner->owner_pid, process.id);
-    sipc_store_plain(slot->owner->owner_pid_namespace, process.id_namespace);
-    sipc_store_plain(slot->owner->owner_incarnation, incarnation);
+    sipc_store_plain(slot->owner->owner_pid, owner->process.id);
+    sipc_store_plain(slot->owner->owner_pid_namespace, owner->process.id_namespace);
+    sipc_store_plain(slot->owner->owner_incarnation, owner->incarnation);
     sipc_store_relaxed(&slot->responder->waiting, 0);
     *responder = (struct sipc_responder){.slot = slot, .seen = succeed(slot)};
     sipc_waiter_init(&responder->waiter, policy, &slot->turn->caller_state,
                      &slot->responder->waiting, interrupt, slot->wakes_responder);
+    responder->waiter.may_move = true; // only workers wait
 }
 
 // The status of a request that no handler sees, or SIPC_ANSWER_OK for one that it does (spec 5 and
@@ -208,7 +245,7 @@ static inline uint32_t tiny_capacity(const sipc_request *request) {
 // that no address depends on what the peer wrote.
 SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *responder, bool tiny,
                                                   uint32_t state, sipc_handler handler,
-                                                  void *context) {
+                                                  void *context, struct sipc_last_answer *last) {
     const struct sipc_slot *slot = responder->slot;
     _Alignas(16) uint8_t tiny_payload[SIPC_TINY_CAPACITY];
     const uint8_t *payload = tiny ? tiny_payload : slot->request;
@@ -226,8 +263,12 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     // Barrier: either we see a cancellation below, or the caller sees the mark (spec 4.2). What was
     // read above is whole if the request still stands, and is not looked at otherwise.
     sipc_exchange_barrier(&slot->owner->started, sipc_state(generation, 0));
+    // The same barrier stands between the last answer and this look: before the handler, which may
+    // take long.
+    if (last) look_back(last);
     if (sipc_load_acquire(&slot->turn->caller_state) != state) {
-        answer(slot, generation, &(struct response_fields){.status = SIPC_ANSWER_NOT_EXECUTED});
+        answer(slot, generation, &(struct response_fields){.status = SIPC_ANSWER_NOT_EXECUTED},
+               last);
         return SIPC_SERVED_REQUEST;
     }
     struct response_fields fields = {.transport_id = request.transport_id,
@@ -243,12 +284,12 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     } else {
         handle(slot, &request, handler, context, &fields);
     }
-    answer_where_it_fits(slot, tiny, generation, &request, &fields);
+    answer_where_it_fits(slot, tiny, generation, &request, &fields, last);
     return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
 }
 
-enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,
-                                      void *context) {
+SIPC_ALWAYS_INLINE enum sipc_served serve(struct sipc_responder *responder, sipc_handler handler,
+                                          void *context, struct sipc_last_answer *last) {
     const struct sipc_slot *slot = responder->slot;
     uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
     if (sipc_slot_is_lost(slot)) return SIPC_SERVED_CLOSED;
@@ -256,13 +297,25 @@ enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_han
     responder->seen = state;
     switch (sipc_state_code(state)) {
     case SIPC_CODE_REQUEST:
-        return state & SIPC_FLAG_TINY ? serve_request(responder, true, state, handler, context)
-                                      : serve_request(responder, false, state, handler, context);
+        return state & SIPC_FLAG_TINY
+                   ? serve_request(responder, true, state, handler, context, last)
+                   : serve_request(responder, false, state, handler, context, last);
     case SIPC_CODE_CLOSED:
         return SIPC_SERVED_CLOSED;
     default:
         return SIPC_SERVED_NOTHING;
     }
+}
+
+enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,
+                                      void *context) {
+    return serve(responder, handler, context, NULL);
+}
+
+enum sipc_served sipc_responder_serve_one_of_many(struct sipc_responder *responder,
+                                                  sipc_handler handler, void *context,
+                                                  struct sipc_last_answer *last) {
+    return serve(responder, handler, context, last);
 }
 
 static uint32_t request_message_id(const struct sipc_slot *slot, bool tiny, uint64_t id) {
@@ -288,7 +341,7 @@ SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
         for (uint32_t i = 0; i < size; i++) sipc_store_plain(slot->response[i], (uint8_t)text[i]);
         fields.size = size;
     }
-    answer(slot, generation, &fields);
+    answer(slot, generation, &fields, NULL);
 }
 
 static bool changed(const void *role) {
@@ -299,10 +352,7 @@ enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {
     const sipc_word *word = &responder->slot->turn->caller_state;
     const uint32_t seen = responder->seen;
     for (uint32_t polls = responder->waiter.spin; polls > 0; polls--) {
-        if (sipc_load_acquire(word) != seen) {
-            sipc_spin_paid(&responder->waiter);
-            return SIPC_WAIT_READY;
-        }
+        if (sipc_load_acquire(word) != seen) return SIPC_WAIT_READY;
         sipc_pause();
     }
     struct sipc_deadline never = sipc_deadline_after(SIPC_FOREVER);

@@ -4,13 +4,24 @@
 #include "internal/errors.h"
 #include "internal/layout.h"
 
-// A wait that ends within this time after spinning would have been served better by spinning on.
-#define WORTH_SPINNING_NS 20000u
-#define DEAR_YIELD_NS 100000u
-#define MOST_SHUNNED 1023u
 #define MAX_POLLS 1000000u
 
-const struct sipc_wait_system sipc_wait_system = {.now = sipc_os_now, .yield = sipc_os_yield};
+// A yield that took longer gave the core to another thread; bare, it is a system call.
+#define GIVEN_AWAY_NS 1500u
+// One that took longer gave a time slice to somebody who computes.
+#define DEAR_YIELD_NS 1000000u
+#define MANY_DEAR 3u
+#define SHUNNED_STEP 4u
+#define MOST_SHUNNED 1024u
+#define WAKE_NS 50000u
+
+// Waits in step with the peer before it is sought; and when all seeking was in vain.
+#define FIRST_PATIENCE 16u
+#define LAST_PATIENCE 4096u
+#define LONGEST_SEARCH_NS 200000u
+
+const struct sipc_wait_system sipc_wait_system = {
+    .now = sipc_os_now, .yield = sipc_os_yield, .move = sipc_os_move};
 
 static uint64_t fix(struct sipc_deadline *deadline, uint64_t now) {
     if (deadline->at == 0)
@@ -27,17 +38,61 @@ bool sipc_deadline_passed(struct sipc_deadline *deadline) {
     return sipc_os_now() >= sipc_deadline_at(deadline);
 }
 
+// ---- Budgets in time
+// -----------------------------------------------------------------------------
+
+#define MEASURED_POLLS 32u
+#define MEASUREMENTS 4u
+
+static uint64_t time_polls(void) {
+    static sipc_word word;
+    uint64_t began = sipc_os_now();
+    for (uint32_t polls = MEASURED_POLLS; polls > 0; polls--) {
+        if (sipc_load_acquire(&word) != 0) break;
+        sipc_pause();
+    }
+    return sipc_os_now() - began;
+}
+
+// What MEASURED_POLLS polls cost: from 1 to 40 ns each, as the processor is. Measured by the first
+// waiters of a process, at once or by several, which does no harm. The least is nearest to the
+// truth.
+static uint64_t cost_of_polls(void) {
+    static sipc_word known;
+    uint32_t cost = sipc_load_relaxed(&known);
+    if (cost != 0) return cost;
+    cost = UINT32_MAX;
+    for (uint32_t i = 0; i < MEASUREMENTS; i++) {
+        uint64_t took = time_polls();
+        if (took < cost) cost = (uint32_t)took;
+    }
+    if (cost == 0) cost = 1;
+    sipc_store_relaxed(&known, cost);
+    return cost;
+}
+
+static uint32_t polls_of(uint64_t nanoseconds) {
+    uint64_t polls = nanoseconds * MEASURED_POLLS / cost_of_polls();
+    return polls < MAX_POLLS ? (uint32_t)polls : MAX_POLLS;
+}
+
+// The presets (docs/waiting.md). A sleep and its wake cost 30 to 50 us.
+static sipc_wait_policy preset(uint64_t spin_min_ns, uint64_t spin_max_ns, uint32_t yields) {
+    return (sipc_wait_policy){
+        .spin_min = polls_of(spin_min_ns), .spin_max = polls_of(spin_max_ns), .yields = yields};
+}
+
 static sipc_wait_policy resolve(const sipc_wait_policy *policy) {
     switch (policy->preset) {
     case SIPC_WAIT_LATENCY:
-        return (sipc_wait_policy){.spin_min = 2000, .spin_max = 20000, .yields = 50};
+        return preset(50000, 1000000, 50);
     case SIPC_WAIT_POWER:
-        return (sipc_wait_policy){.spin_min = 0, .spin_max = 100, .yields = 2};
+        return preset(0, 2500, 2);
     case SIPC_WAIT_CUSTOM:
         return *policy;
     case SIPC_WAIT_BALANCED:
     default:
-        return (sipc_wait_policy){.spin_min = 50, .spin_max = 2000, .yields = 20};
+        return preset(1200, 200000, 20);
     }
 }
 
@@ -66,34 +121,72 @@ void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy
         .interrupt = interrupt,
         .event = event,
         .system = &sipc_wait_system,
-        .spin = budget.spin_min + (budget.spin_max - budget.spin_min) / 2,
+        .spin = polls_of(WAKE_NS),
         .spin_min = budget.spin_min,
         .spin_max = budget.spin_max,
         .yields = budget.yields,
+        .patience = FIRST_PATIENCE,
     };
+    if (waiter->spin > waiter->spin_max) waiter->spin = waiter->spin_max;
+    if (waiter->spin < waiter->spin_min) waiter->spin = waiter->spin_min;
+    waiter->spin_first = waiter->spin;
 }
+
+// ---- What a wait has taught
+// ----------------------------------------------------------------------
 
 static void spin_more(struct sipc_waiter *waiter) {
     uint32_t more = waiter->spin * 2 + 1;
     waiter->spin = more < waiter->spin_max ? more : waiter->spin_max;
 }
 
-// Takes a share of the budget: one of 2 after a sleep, one of 4 after a yield that took long.
-static void spin_less(struct sipc_waiter *waiter, uint32_t share) {
-    uint32_t less = waiter->spin - waiter->spin / share;
+static void spin_less(struct sipc_waiter *waiter) {
+    uint32_t less = waiter->spin / 2;
     waiter->spin = less > waiter->spin_min ? less : waiter->spin_min;
 }
 
-// Ready after the first yield: the peer needed our core, and all the spinning kept it off. Ready a
-// little later: the peer runs elsewhere, and spinning on would have caught it. Ready late: others
-// ran.
-static void learn_from_yield(struct sipc_waiter *waiter, uint32_t yields_before, uint64_t took) {
-    if (yields_before == 0)
-        spin_less(waiter, 2);
-    else if (took < WORTH_SPINNING_NS)
+// Who computes on our core keeps it for a time slice whenever we let go: the next waits do not
+// yield, and spin for as long as a wake costs before they sleep. More of them the oftener it
+// happens.
+static void shun_yields(struct sipc_waiter *waiter) {
+    if (waiter->spin < waiter->spin_first) waiter->spin = waiter->spin_first;
+    uint32_t more = waiter->penalty > 0 ? SHUNNED_STEP * waiter->penalty : 1;
+    waiter->penalty = more < MOST_SHUNNED ? more : MOST_SHUNNED;
+    waiter->shunned = waiter->penalty;
+}
+
+static void learn_from_yield(struct sipc_waiter *waiter, uint64_t took) {
+    bool dear = took > DEAR_YIELD_NS;
+    waiter->crowded = took > GIVEN_AWAY_NS && !dear;
+    if (dear) {
+        // Once or twice it may have been others like us, who had much to exchange.
+        if (waiter->penalty > 0 || ++waiter->dear >= MANY_DEAR) shun_yields(waiter);
+        return;
+    }
+    if (!waiter->crowded) {
+        // Also where somebody computes a yield may return at once, after a sleep.
+        waiter->penalty -= (waiter->penalty + 7) / 8;
+        return;
+    }
+    waiter->penalty /= SHUNNED_STEP;
+    waiter->dear = 0;
+    // Others wanted this core, perhaps the peer: all that we spin keeps them off.
+    waiter->spin = waiter->spin_min;
+}
+
+static uint32_t yields_now(struct sipc_waiter *waiter) {
+    if (waiter->shunned == 0) return waiter->yields;
+    waiter->shunned--;
+    return 0;
+}
+
+// A core of our own, and the wait ended when we could still have been spinning: next time we are.
+static void learn_from_end(struct sipc_waiter *waiter, uint64_t took) {
+    if (waiter->penalty > 0) return;
+    if (!waiter->crowded && took * MEASURED_POLLS / cost_of_polls() <= waiter->spin_max)
         spin_more(waiter);
     else
-        spin_less(waiter, 4);
+        spin_less(waiter);
 }
 
 static bool interrupted(const struct sipc_waiter *waiter) {
@@ -141,39 +234,72 @@ static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_
     return result;
 }
 
-// A yield that took longer than a wake gave a time slice to somebody who computes. It is the last
-// of this wait, and the next ones sleep at once: more of them the oftener it happens.
-static void shun_yields(struct sipc_waiter *waiter) {
-    waiter->penalty = waiter->penalty < MOST_SHUNNED / 2 ? 2 * waiter->penalty + 1 : MOST_SHUNNED;
-    waiter->shunned = waiter->penalty;
+// ---- Peers that miss each other
+// ------------------------------------------------------------------
+//
+// With more threads than cores a pair does best when both run at once: then they exchange thousands
+// of messages, each while the other spins. But when all take turns they may stay in step for good:
+// each comes when the other has just gone, and a round trip lasts as long as everybody's turns. So
+// after some such waits one of them spins for two rounds of turns. A peer on another core comes by
+// in that time, and they have met. One that does not shares our core, and never will: then one of
+// them moves to another.
+
+// The first yield brought what we wait for, and most of our time is spent in such yields.
+static void note_step(struct sipc_waiter *waiter, uint64_t began, uint64_t now, uint64_t took) {
+    bool in_step = waiter->crowded && began - waiter->ended < took;
+    waiter->steps = in_step ? waiter->steps + 1 : 0;
+    waiter->turns_ns = took;
+    waiter->ended = now;
 }
 
-static uint32_t yields_now(struct sipc_waiter *waiter) {
-    if (waiter->shunned == 0) return waiter->yields;
-    waiter->shunned--;
-    return 0;
+static bool seek_peer(struct sipc_waiter *waiter, sipc_ready *ready, const void *role) {
+    uint64_t time = 2 * waiter->turns_ns;
+    if (time > LONGEST_SEARCH_NS) time = LONGEST_SEARCH_NS;
+    for (uint32_t polls = polls_of(time); polls > 0; polls--) {
+        if (ready(role)) return true;
+        sipc_pause();
+    }
+    return false;
 }
+
+// True: the wait is over.
+static bool meet_peer(struct sipc_waiter *waiter, sipc_ready *ready, const void *role) {
+    if (waiter->steps < waiter->patience) return false;
+    waiter->steps = 0;
+    if (seek_peer(waiter, ready, role)) {
+        waiter->patience = FIRST_PATIENCE;
+        return true;
+    }
+    if (waiter->may_move) waiter->system->move();
+    if (waiter->patience < LAST_PATIENCE) waiter->patience *= 2;
+    return false;
+}
+
+// ---- After spinning
+// ------------------------------------------------------------------------------
 
 enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *ready,
                                      const void *role, struct sipc_deadline *deadline) {
-    uint64_t began = waiter->system->now();
+    const uint64_t began = waiter->system->now();
     uint64_t end = deadline->timeout == SIPC_FOREVER ? SIPC_NEVER : fix(deadline, began);
     uint64_t before = began;
-    bool dear = false;
-    for (uint32_t i = 0, yields = yields_now(waiter); i < yields && !dear; i++) {
+    if (meet_peer(waiter, ready, role)) return SIPC_WAIT_READY;
+    for (uint32_t i = 0, yields = yields_now(waiter); i < yields; i++) {
         if (interrupted(waiter)) return SIPC_WAIT_INTERRUPTED;
         waiter->system->yield();
         uint64_t now = waiter->system->now();
-        dear = now - before > DEAR_YIELD_NS;
-        if (dear) shun_yields(waiter);
+        uint64_t took = now - before;
+        learn_from_yield(waiter, took);
         if (ready(role)) {
-            learn_from_yield(waiter, i, now - began);
-            if (!dear) waiter->penalty /= 2;
+            if (i == 0) note_step(waiter, began, now, took);
+            learn_from_end(waiter, now - began);
             return SIPC_WAIT_READY;
         }
         if (now >= end) return SIPC_WAIT_DEADLINE;
+        if (took > DEAR_YIELD_NS) break;
         before = now;
     }
-    spin_less(waiter, 2);
-    return sleep_until_ready(waiter, ready, role, end);
+    enum sipc_wait_result result = sleep_until_ready(waiter, ready, role, end);
+    learn_from_end(waiter, waiter->system->now() - began);
+    return result;
 }

@@ -142,11 +142,12 @@ typedef enum sipc_backend {
     SIPC_BACKEND_WINDOWS_EVENT = 3 /**< Windows auto-reset events, two per slot. */
 } sipc_backend;
 
-/** How long a waiting side spins and yields before it sleeps. */
+/** How long a waiting side spins and yields before it sleeps (docs/waiting.md). */
 typedef enum sipc_wait_preset {
-    SIPC_WAIT_BALANCED = 0, /**< Steady also with more threads than cores. */
-    SIPC_WAIT_LATENCY = 1,  /**< Spins long: for a core of its own on each side. */
-    SIPC_WAIT_POWER = 2,    /**< Sleeps soon. */
+    SIPC_WAIT_BALANCED = 0, /**< Steady also with more threads than cores: spins for 1.2 to 200 us,
+                                 as it pays, and yields 20 times. */
+    SIPC_WAIT_LATENCY = 1,  /**< For a core of its own on each side: 50 us to 1 ms, 50 yields. */
+    SIPC_WAIT_POWER = 2,    /**< Sleeps soon: 0 to 2.5 us, 2 yields. */
     SIPC_WAIT_CUSTOM = 3    /**< The numbers beside it. */
 } sipc_wait_preset;
 
@@ -158,6 +159,19 @@ typedef struct sipc_wait_policy {
     uint32_t spin_max; /**< Polls at the most; spin_min to 1,000,000. */
     uint32_t yields;   /**< Turns given to other threads before sleeping; 0 to 1,000,000. */
 } sipc_wait_policy;
+
+/** Which processors the two ends of a slot run on. */
+typedef enum sipc_place {
+    SIPC_PLACE_NOWHERE = 0, /**< The system decides. */
+    SIPC_PLACE_AUTO = 1, /**< Each worker and its callers on two cores that share a cache, as close
+                              as there are. Nobody is placed where that might harm: with fewer
+                              such pairs than the region's slots ask for workers, or if the system
+                              does not tell. Both sides need to be allowed the same processors. */
+    SIPC_PLACE_LIST = 2  /**< On the processors of a list, one after the other, and again. */
+} sipc_place;
+
+/** As a processor: none, the system decides. */
+#define SIPC_NO_PROCESSOR UINT32_MAX
 
 /** Options of a host. Zero all of it, then set what differs: 0 is each field's default. */
 typedef struct sipc_host_options {
@@ -181,6 +195,11 @@ typedef struct sipc_host_options {
     const uint32_t *guest_users; /**< Ids of other users whose guests may attach to a sealed region;
                                       they need to be able to enter the folder. Not kept. */
     uint32_t guest_user_count;   /**< How many stand at guest_users. */
+    sipc_place place;            /**< Where sipc_host_place_caller() puts threads. */
+    const uint32_t *processors;  /**< The list of SIPC_PLACE_LIST, for the callers of the first
+                                      worker, the next one and so on. Not kept. */
+    uint32_t processor_count;    /**< How many stand there: 1 to 256. */
+    uint32_t slots_per_worker;   /**< As in the options of the guests, for place alone; 0: 1. */
 } sipc_host_options;
 
 /** Options of a guest. Zero all of it, then set what differs: 0 is each field's default. */
@@ -200,6 +219,10 @@ typedef struct sipc_guest_options {
     uint32_t slots_per_worker;  /**< 0: 1, so that no request waits for another's handler. More: one
                                      thread answers the requests of so many slots, one at a time, as
                                      pipelines like it. At most all slots of the region. */
+    sipc_place place;           /**< Where workers run. Other threads are left alone. */
+    const uint32_t *processors; /**< The list of SIPC_PLACE_LIST, for the worker of slot 0, the next
+                                     one and so on. Not kept. */
+    uint32_t processor_count;   /**< How many stand there: 1 to 256. */
 } sipc_guest_options;
 
 /** A host: a region and the right to call through its slots. */
@@ -398,6 +421,27 @@ SIPC_API sipc_status sipc_pipeline_submit(sipc_pipeline *pipeline, uint32_t mess
                                           const void *request, uint32_t request_size,
                                           uint64_t timeout_ns, uint64_t tag);
 
+/** One request of several. */
+typedef struct sipc_submission {
+    const void *request;   /**< As to sipc_pipeline_submit(); may be NULL if request_size is 0. */
+    uint32_t request_size; /**< Bytes at request. */
+    uint32_t message_id;   /**< As in sipc_call. */
+    uint64_t tag;          /**< Comes back in the completion. */
+} sipc_submission;
+
+/**
+ * Sends several requests, in this order, and does not wait. Cheaper than one by one: the guest is
+ * looked at once, after the last.
+ * @param pipeline a pipeline. @param submissions the requests. @param count how many.
+ * @param timeout_ns of each, as to sipc_pipeline_submit().
+ * @param submitted receives how many were sent, the first ones; may be NULL.
+ * @return SIPC_OK: all were sent. Any other: why the first of the others was not, as of
+ * sipc_pipeline_submit().
+ */
+SIPC_API sipc_status sipc_pipeline_submit_many(sipc_pipeline *pipeline,
+                                               const sipc_submission *submissions, uint32_t count,
+                                               uint64_t timeout_ns, uint32_t *submitted);
+
 /**
  * Completes what can be completed: responses that stand, requests whose deadline has passed, whose
  * guest has died or whose host was shut down.
@@ -423,6 +467,22 @@ SIPC_API uint32_t sipc_pipeline_in_flight(const sipc_pipeline *pipeline);
  */
 SIPC_API sipc_status sipc_pipeline_close(sipc_pipeline *pipeline);
 /** @} */
+
+/**
+ * The processor for the callers of a slot, by the host's option place.
+ * @param host a host. @param slot 0 to slots - 1. @param processor receives it; SIPC_NO_PROCESSOR
+ * if the system is to decide.
+ * @return SIPC_OK; SIPC_INVALID_ARGUMENT.
+ */
+SIPC_API sipc_status sipc_host_processor(const sipc_host *host, uint32_t slot, uint32_t *processor);
+
+/**
+ * Puts the calling thread on that processor, where it stays, as will threads that it starts. Does
+ * nothing if the system is to decide. The library places no thread of the application by itself.
+ * @param host a host. @param slot the slot that the thread will call through.
+ * @return SIPC_OK; SIPC_INVALID_ARGUMENT, also if this thread may not run there any more.
+ */
+SIPC_API sipc_status sipc_host_place_caller(const sipc_host *host, uint32_t slot);
 
 /** @param host a host. @return the number of its slots. */
 SIPC_API uint32_t sipc_host_slots(const sipc_host *host);

@@ -35,6 +35,24 @@ static inline void sipc_barrier_after_update(void) {
 #endif
 }
 
+// No later load of this thread moves ahead of an earlier store.
+static inline void sipc_barrier(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    // What the compilers make of the fence waits for far more than that.
+    __asm__ volatile("lock orl $0, -4(%%rsp)" ::: "memory", "cc");
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+// Release, then a barrier. Not an exchange: the processor makes that only when it has the line and
+// all earlier stores are done, and a peer that looks meanwhile takes the line away in between. A
+// plain store follows at the heels of those that it publishes.
+static inline void sipc_publish(sipc_word *word, uint32_t value) {
+    sipc_store_release(word, value);
+    sipc_barrier();
+}
+
 static inline uint32_t sipc_exchange_barrier(sipc_word *word, uint32_t value) {
     uint32_t old = atomic_exchange_explicit(word, value, memory_order_seq_cst);
     sipc_barrier_after_update();

@@ -4,6 +4,7 @@
 #ifndef SIPC_INTERNAL_ATTACHMENT_H
 #define SIPC_INTERNAL_ATTACHMENT_H
 
+#include "placement.h"
 #include "region.h"
 
 struct sipc_attachment;
@@ -12,8 +13,8 @@ struct sipc_attachment;
 // might be soon. The owner is known by this pointer. Only a sealed region's host is waited for,
 // hardly past the deadline.
 sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *options,
-                                 uint64_t deadline, const void *owner,
-                                 struct sipc_attachment **made);
+                                 const struct sipc_placement *placement, uint64_t deadline,
+                                 const void *owner, struct sipc_attachment **made);
 // How many slots it claimed.
 uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment);
 

@@ -103,10 +103,10 @@ SIPC_ALWAYS_INLINE void sipc_caller_write_request(const struct sipc_slot *slot, 
     sipc_store_plain(line->flags, 0);
 }
 
-// False: the region was cut short, and nothing was published. Tiny is sipc_request_is_tiny().
-// The payload first, then the fields, then the word: the line is complete when the peer asks for
-// it.
-SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tiny,
+// All of a request but the word that hands it over. False: the region was cut short. Tiny is
+// sipc_request_is_tiny(). The payload first, then the fields, then the word: the line is complete
+// when the peer asks for it.
+SIPC_ALWAYS_INLINE bool sipc_caller_prepare(struct sipc_caller *caller, bool tiny,
                                             uint32_t message_id, const void *payload,
                                             uint32_t size) {
     const struct sipc_slot *slot = caller->slot;
@@ -122,12 +122,24 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tin
     caller->requests++;
     caller->transport_id = sipc_transport_id(slot->index, caller->requests);
     sipc_store_plain(line->transport_id, caller->transport_id | low_bits);
-    if (SIPC_UNLIKELY(sipc_slot_is_lost(slot))) return false;
-    // Release: the request is complete before its state. Barrier: then look whether the responder
-    // sleeps.
-    sipc_exchange_barrier(&line->caller_state, sipc_caller_request_state(caller, tiny));
+    return !sipc_slot_is_lost(slot);
+}
+
+// After a barrier that follows the word: wakes a responder that sleeps.
+SIPC_ALWAYS_INLINE void sipc_caller_look_for_sleeper(const struct sipc_slot *slot) {
     uint32_t waiting = sipc_load_relaxed(&slot->responder->waiting);
     if (SIPC_UNLIKELY(waiting != 0)) sipc_ring_responder(slot, waiting);
+}
+
+// False: the region was cut short, and nothing was published.
+SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tiny,
+                                            uint32_t message_id, const void *payload,
+                                            uint32_t size) {
+    if (SIPC_UNLIKELY(!sipc_caller_prepare(caller, tiny, message_id, payload, size))) return false;
+    // Release: the request is complete before its state. Barrier: then look whether the responder
+    // sleeps.
+    sipc_publish(&caller->slot->turn->caller_state, sipc_caller_request_state(caller, tiny));
+    sipc_caller_look_for_sleeper(caller->slot);
     return true;
 }
 
@@ -232,7 +244,6 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange_sized(struct sipc_caller *ca
     if (SIPC_LIKELY(spun == SIPC_SPUN_TO_RESPONSE)) {
         sipc_status status = tiny ? sipc_caller_take_from_turn_line(caller, answer)
                                   : sipc_caller_take_from_own_line(caller, answer);
-        sipc_spin_paid(&caller->waiter);
         // Asked last: nothing that was read before tells the truth then.
         if (SIPC_LIKELY(!sipc_slot_is_lost(slot))) return status;
         return sipc_caller_lost(SIPC_REGION_LOST_MAYBE_EXECUTED);

@@ -11,6 +11,7 @@ struct sipc_group {
     uint32_t count;
     uint32_t next;  // where the next request is expected
     uint32_t aside; // where else to look
+    struct sipc_last_answer last;
 };
 
 // The responders are initialised and stay where they are.
@@ -18,6 +19,15 @@ void sipc_group_init(struct sipc_group *group, struct sipc_responder *responders
 
 // Waits until the caller's word of one of the slots changes: of *ready.
 enum sipc_wait_result sipc_group_wait(struct sipc_group *group, struct sipc_responder **ready);
+
+// Answers the request of one of them, as sipc_responder_serve().
+static inline enum sipc_served sipc_group_serve(struct sipc_group *group,
+                                                struct sipc_responder *responder,
+                                                sipc_handler handler, void *context) {
+    return group->count == 1
+               ? sipc_responder_serve(responder, handler, context)
+               : sipc_responder_serve_one_of_many(responder, handler, context, &group->last);
+}
 
 static inline struct sipc_waiter *sipc_group_waiter(const struct sipc_group *group) {
     return &group->responders[0].waiter;

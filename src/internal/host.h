@@ -4,6 +4,7 @@
 #define SIPC_INTERNAL_HOST_H
 
 #include "errors.h"
+#include "placement.h"
 #include "pool.h"
 
 struct sipc_host {
@@ -14,6 +15,8 @@ struct sipc_host {
     bool resend;
     uint32_t forks;      // of the process that made it
     sipc_word shut_down; // 0; 1: somebody shuts down; 2: done
+    uint32_t slots_per_worker;
+    struct sipc_placement placement;
 };
 
 // SIPC_INVALID_ARGUMENT unless the handle is there and is this process's.

@@ -90,9 +90,8 @@ struct sipc_responder_line {
     uint32_t size;
     uint32_t message_id;
     uint32_t status;
-    sipc_word caller_waiting;
     uint32_t flags;
-    uint8_t reserved[28];
+    uint8_t reserved[32];
 };
 
 struct sipc_slot_header {
@@ -113,7 +112,8 @@ struct sipc_annex_line {
     uint64_t trace_id;
     sipc_word caller_bell;
     sipc_word responder_bell;
-    uint8_t reserved[40];
+    sipc_word caller_waiting;
+    uint8_t reserved[36];
 };
 
 struct sipc_slot_tail {
@@ -227,8 +227,7 @@ SIPC_AT(sipc_slot_header, responder.transport_id, 72);
 SIPC_AT(sipc_slot_header, responder.size, 80);
 SIPC_AT(sipc_slot_header, responder.message_id, 84);
 SIPC_AT(sipc_slot_header, responder.status, 88);
-SIPC_AT(sipc_slot_header, responder.caller_waiting, 92);
-SIPC_AT(sipc_slot_header, responder.flags, 96);
+SIPC_AT(sipc_slot_header, responder.flags, 92);
 SIPC_AT(sipc_slot_tail, owner.started, 0);
 SIPC_AT(sipc_slot_tail, owner.owner_pid, 4);
 SIPC_AT(sipc_slot_tail, owner.owner_incarnation, 8);
@@ -237,6 +236,7 @@ SIPC_AT(sipc_slot_tail, annex.deadline, 64);
 SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
 SIPC_AT(sipc_slot_tail, annex.caller_bell, 80);
 SIPC_AT(sipc_slot_tail, annex.responder_bell, 84);
+SIPC_AT(sipc_slot_tail, annex.caller_waiting, 88);
 SIPC_AT(sipc_handover, magic, 0);
 SIPC_AT(sipc_handover, answer, 8);
 #undef SIPC_AT

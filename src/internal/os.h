@@ -22,6 +22,31 @@ void sipc_os_sleep(uint64_t nanoseconds);
 // Lets another thread run.
 void sipc_os_yield(void);
 
+// ---- Processors --------------------------------------------------------------------------------
+
+#define SIPC_OS_MOST_PROCESSORS 1024u
+#define SIPC_OS_CACHE_LEVELS 4u
+#define SIPC_OS_NO_CACHE UINT32_MAX
+
+// A processor, and what it shares with others: a name for its core and for its data cache of each
+// level, the same for all that share it.
+struct sipc_os_processor {
+    uint32_t id;
+    uint32_t core;
+    uint32_t caches[SIPC_OS_CACHE_LEVELS]; // or SIPC_OS_NO_CACHE
+};
+
+// Those that the calling thread may run on, by their ids. Returns how many; 0: the system does not
+// tell.
+uint32_t sipc_os_processors(struct sipc_os_processor found[SIPC_OS_MOST_PROCESSORS]);
+bool sipc_os_may_run_on(uint32_t processor);
+// From here on the calling thread runs there, as do the threads that it starts.
+// SIPC_INVALID_ARGUMENT.
+sipc_status sipc_os_pin(uint32_t processor);
+// Moves the calling thread to another one of those that it may run on, if there are any; it may run
+// on all of them afterwards as before.
+void sipc_os_move(void);
+
 // ---- The shared object of a region -------------------------------------------------------------
 
 struct sipc_os_object {
@@ -150,9 +175,18 @@ struct sipc_os_thread {
     uintptr_t handle;
 };
 
-// Starts a thread that calls run, then ended. It calls ended also if run does not return because
-// something that it calls ends the thread; a thread that ended starts then joins this one.
-sipc_status sipc_os_thread_start(void (*run)(void *), void (*ended)(void *), void *context);
+// What a thread does: calls run, then ended; ended also if run does not return because something
+// that it calls ends the thread.
+struct sipc_os_work {
+    void (*run)(void *context);
+    void (*ended)(void *context);
+    void *context;
+};
+
+// Starts a thread for this work, which stays where it is until ended was called. A thread that
+// ended starts then joins this one. The thread itself neither allocates nor frees: its first use of
+// the allocator would give it memory of its own for good.
+sipc_status sipc_os_thread_start(const struct sipc_os_work *work);
 struct sipc_os_thread sipc_os_this_thread(void);
 void sipc_os_thread_join(struct sipc_os_thread thread);
 

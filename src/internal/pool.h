@@ -50,7 +50,11 @@ struct sipc_pool {
     sipc_word parked;            // threads that wait for a release of any slot
     sipc_word overtaken;         // those among them that have waited for long
     sipc_word watchers;          // sessions that are watching
+    sipc_word crowd; // threads that wait in any of these ways, and 1 for good once it is closing
 };
+
+// The slot that served this thread last: with as many threads as slots each keeps its own.
+extern _Thread_local uint32_t sipc_pool_last_slot;
 
 #define SIPC_SESSION_STRIDE ((sizeof(struct sipc_session) + 127u) / 128u * 128u)
 
@@ -78,7 +82,45 @@ void sipc_pool_look(void *pool);
 // Waits for a usable slot: that one, or any with SIPC_ANY_SLOT.
 sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
                               struct sipc_session **session);
-void sipc_pool_release(struct sipc_pool *pool, struct sipc_session *session);
+// After a release: tells those who wait.
+SIPC_SELDOM void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session,
+                                    bool usable);
+
+// Whether somebody serves the slot: its responder said so and was not found dead.
+static inline bool sipc_session_plainly_attended(const struct sipc_session *session) {
+    return sipc_caller_attended(&session->caller) &&
+           atomic_load_explicit(&session->orphan, memory_order_relaxed) == 0;
+}
+
+// Acquire: the last holder's view of the slot is ours.
+static inline bool sipc_session_claim(struct sipc_session *session) {
+    return sipc_load_relaxed(&session->claim) == SIPC_FREE &&
+           sipc_exchange_acquire(&session->claim, SIPC_HELD) == SIPC_FREE;
+}
+
+static inline void sipc_session_give_back(struct sipc_session *session, bool usable) {
+    // Barrier: either we see who waits, or they see the free slot when they look once more.
+    sipc_exchange_barrier(&session->claim, SIPC_FREE);
+    if (SIPC_UNLIKELY(sipc_load_relaxed(&session->pool->crowd) != 0))
+        sipc_pool_announce(session->pool, session, usable);
+}
+
+static inline void sipc_pool_release(struct sipc_session *session) {
+    sipc_session_give_back(session, !session->caller.abandoned);
+}
+
+// The common case of sipc_pool_acquire() of any slot: nobody waits, and the last one is free and
+// served. NULL: ask that function.
+static inline struct sipc_session *sipc_pool_take(struct sipc_pool *pool) {
+    uint32_t last = sipc_pool_last_slot < pool->count ? sipc_pool_last_slot : 0;
+    struct sipc_session *session = sipc_pool_session(pool, last);
+    if (SIPC_UNLIKELY(sipc_load_relaxed(&pool->crowd) != 0) ||
+        !sipc_session_plainly_attended(session) || !sipc_session_claim(session))
+        return NULL;
+    if (SIPC_LIKELY(!session->caller.abandoned)) return session;
+    sipc_pool_release(session);
+    return NULL;
+}
 // No thread gets a slot from here on; those that wait for one leave.
 void sipc_pool_close(struct sipc_pool *pool);
 

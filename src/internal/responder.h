@@ -15,6 +15,12 @@ struct sipc_responder {
     struct sipc_waiter waiter;
 };
 
+// Who serves: what stands in the owner line (spec 2.5).
+struct sipc_owner {
+    uint64_t incarnation;
+    struct sipc_os_process process;
+};
+
 enum sipc_served {
     SIPC_SERVED_NOTHING,  // no request stands in the slot
     SIPC_SERVED_REQUEST,  // one was answered
@@ -24,12 +30,26 @@ enum sipc_served {
 
 // The slot's claim is held. Answers what a predecessor left behind (spec 9, attaching).
 void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
-                         uint64_t incarnation, const sipc_wait_policy *policy,
+                         const struct sipc_owner *owner, const sipc_wait_policy *policy,
                          const sipc_word *interrupt);
 
 // Answers the request that stands in the slot, if there is one. Does not wait.
 enum sipc_served sipc_responder_serve(struct sipc_responder *responder, sipc_handler handler,
                                       void *context);
+
+// The last answer of a worker that serves several slots, at whose caller it has not looked yet.
+struct sipc_last_answer {
+    const struct sipc_slot *slot; // NULL: it owes no look
+    uint32_t generation;
+};
+
+// The same, of a worker that serves several: one barrier both marks this request and precedes the
+// look at the last answer's caller (spec 7.1). This answer's is then due.
+enum sipc_served sipc_responder_serve_one_of_many(struct sipc_responder *responder,
+                                                  sipc_handler handler, void *context,
+                                                  struct sipc_last_answer *last);
+// Looks at the last answer's caller, if that is due, and wakes it if it sleeps.
+void sipc_responder_look_back(struct sipc_last_answer *last);
 
 // A handler has left sipc_responder_serve() without returning, by the end of its thread or by an
 // exception: answers its request as failed.

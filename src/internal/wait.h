@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting until the peer's word changes: spin, then yield, then sleep (spec 7).
 //
-// The spin budget follows what waiting cost. A wait that ends while spinning costs a cache miss;
-// one that ends while yielding costs a few hundred nanoseconds, or a time slice of others when
-// there are more threads than cores; one that sleeps costs as much as hundreds of exchanges. So the
-// budget grows while spinning pays and shrinks when it does not, and a side for which nothing
-// happens does nothing.
+// The spin budget follows what waiting cost, and only waits that outlast it teach something. One
+// that ends a little later would have been spun through: the budget grows. But a yield that gave
+// the core away to others tells that there are more threads than cores, and spinning keeps the peer
+// off: then the budget is the least. A side for which nothing happens does nothing.
 #ifndef SIPC_INTERNAL_WAIT_H
 #define SIPC_INTERNAL_WAIT_H
 
@@ -28,6 +27,7 @@ bool sipc_deadline_passed(struct sipc_deadline *deadline);
 struct sipc_wait_system {
     uint64_t (*now)(void);
     void (*yield)(void);
+    void (*move)(void); // to another core
 };
 extern const struct sipc_wait_system sipc_wait_system;
 
@@ -46,13 +46,21 @@ struct sipc_waiter {
     void *context;
     struct sipc_event event;
     const struct sipc_wait_system *system;
-    sipc_word asleep; // private: 1 from before the last look until it is awake
-    uint32_t spin;    // the budget now, in polls
+    sipc_word asleep;    // private: 1 from before the last look until it is awake
+    uint32_t spin;       // the budget now, in polls
+    uint32_t spin_first; // for as long as a wake costs, within the limits
     uint32_t spin_min;
     uint32_t spin_max;
     uint32_t yields;
-    uint32_t shunned; // waits to come that sleep without yielding
-    uint32_t penalty; // how many the last dear yield cost
+    bool crowded;      // the last yield gave the core to others
+    uint32_t dear;     // yields in a row that took long
+    uint32_t shunned;  // waits to come that sleep without yielding
+    uint32_t penalty;  // how many the last dear yield cost
+    bool may_move;     // its thread is the library's own
+    uint32_t steps;    // waits in a row that found the peer in step
+    uint32_t patience; // how many of them are too many
+    uint64_t turns_ns; // what the last of them took
+    uint64_t ended;    // when
 };
 
 enum sipc_wait_result {
@@ -81,11 +89,6 @@ typedef bool sipc_ready(const void *role);
 // waiter->spin polls.
 enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *ready,
                                      const void *role, struct sipc_deadline *deadline);
-
-// A wait that ended while spinning: more of it is worth trying.
-static inline void sipc_spin_paid(struct sipc_waiter *waiter) {
-    if (waiter->spin < waiter->spin_max) waiter->spin += waiter->spin / 8 + 1;
-}
 
 // The waiter's thread is gone, perhaps out of its sleep.
 static inline void sipc_waiter_left(struct sipc_waiter *waiter) {

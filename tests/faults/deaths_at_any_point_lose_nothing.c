@@ -26,6 +26,7 @@ static const struct {
     {"semaphore_backend.c:make:shm_unlink", "unit.failures_leave_nothing_behind.semaphore"},
     {"sealed_offer.c:make_memfd:memfd_create 2", "nowhere: kernels before 6.3"},
     {"sealed_offer.c:make_socket:close", "nowhere: no memory for the 17th descriptor"},
+    {"topology.c:", "unit.neighbours_share_a_cache: before there is a region"},
     {"handler.go:writeText:copy(buffer, truncated)", "go test: handlers with little room"},
     {"os_linux.go:monotonicNow:unix.ClockGettime", "go test: deadlines of requests"},
     {"os_sealed_linux.go:checkSealedHost:unix.Geteuid 2", "process.sealed_regions_serve_too"},

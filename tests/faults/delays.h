@@ -35,6 +35,7 @@ void delay_at_random(void);
 #define sipc_load_acquire(word) DELAYED(sipc_load_acquire(word))
 #define sipc_store_relaxed(word, value) DELAYED_STORE(sipc_store_relaxed(word, value))
 #define sipc_store_release(word, value) DELAYED_STORE(sipc_store_release(word, value))
+#define sipc_publish(word, value) DELAYED_STORE(sipc_publish(word, value))
 #define sipc_exchange_barrier(word, value) DELAYED(sipc_exchange_barrier(word, value))
 #define sipc_exchange_acquire(word, value) DELAYED(sipc_exchange_acquire(word, value))
 #define sipc_add_barrier(word, value) DELAYED(sipc_add_barrier(word, value))

@@ -46,10 +46,11 @@ static void lines(const struct beset *beset) {
 
 // States that come near the right ones: another code or flag, the generation before or after.
 static void states(const struct beset *beset) {
-    struct sipc_slot_header *slot = beset_slot(beset, row_random(BESET_SLOTS));
+    uint32_t index = row_random(BESET_SLOTS);
+    struct sipc_slot_header *slot = beset_slot(beset, index);
     sipc_word *const words[] = {&slot->turn.caller_state, &slot->turn.tiny_state,
                                 &slot->responder.state, &slot->responder.waiting,
-                                &slot->responder.caller_waiting};
+                                &beset_tail(beset, index)->annex.caller_waiting};
     sipc_word *word = words[row_random(5)];
     const uint32_t changes[] = {1, 2, 3, 4, 8, UINT32_MAX, (uint32_t)-8};
     put((uint8_t *)word, atomic_load_explicit(word, memory_order_relaxed) + changes[row_random(7)]);

@@ -61,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     for (uint32_t i = 0; i < plan % 8; i++) write_something(0);
     struct sipc_responder responder;
     const sipc_wait_policy policy = {.preset = SIPC_WAIT_CUSTOM, .yields = plan / 8 % 4};
-    sipc_responder_init(&responder, &made.slot, 1, &policy, &leave);
+    const struct sipc_owner owner = {.incarnation = 1};
+    sipc_responder_init(&responder, &made.slot, &owner, &policy, &leave);
     responder.waiter.system = &fake_wait_system;
     enum sipc_wait_result result = SIPC_WAIT_READY;
     for (int i = 0; i < 200 && result == SIPC_WAIT_READY; i++) {

@@ -228,6 +228,91 @@ static void a_full_pipeline_refuses_and_takes_again_after_a_reap(void **state) {
     pair_close(&pair);
 }
 
+// As many as fit of each round are taken, the first ones.
+static void several_are_submitted_at_once(const sipc_wait_policy *wait, uint32_t each) {
+    open_pair(16, each, wait, echo);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 16);
+    static uint8_t requests[16][128];
+    unsigned sent = 0;
+    while (told.count < 2000) {
+        sipc_submission asked[16];
+        uint32_t submitted, room = 16 - sipc_pipeline_in_flight(pipeline);
+        for (uint32_t i = 0; i < 16; i++)
+            asked[i] = (sipc_submission){.request = requests[i],
+                                         .request_size = write_request(requests[i], sent + i),
+                                         .message_id = message_id_of(sent + i),
+                                         .tag = sent + i};
+        sipc_status status =
+            sipc_pipeline_submit_many(pipeline, asked, 16, SIPC_FOREVER, &submitted);
+        assert_int_equal(status, room < 16 ? SIPC_ALL_SLOTS_BUSY : SIPC_OK);
+        assert_int_equal(submitted, room);
+        sent += submitted;
+        assert_int_equal(sipc_pipeline_reap(pipeline, sent % 5, SIPC_FOREVER, NULL), SIPC_OK);
+    }
+    assert_int_equal(sipc_pipeline_in_flight(pipeline), sent - told.count);
+    assert_int_equal(told.wrong, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    assert_int_equal(told.count, sent);
+    pair_close(&pair);
+}
+
+static void all_of_a_batch_are_answered(void **state) {
+    (void)state;
+    several_are_submitted_at_once(NULL, 16);
+    several_are_submitted_at_once(NULL, 1);
+    several_are_submitted_at_once(&sleeper, 16);
+    several_are_submitted_at_once(&sleeper, 5);
+}
+
+static void a_batch_ends_at_the_first_that_cannot_be_sent(void **state) {
+    (void)state;
+    pair_open(&pair, 4, 256, NULL, echo, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 4);
+    uint8_t request[128];
+    uint32_t size = write_request(request, 100), submitted = 9;
+    const sipc_submission right = {request, size, message_id_of(100), 100};
+    const sipc_submission asked[] = {right, right, {request, 129, 0, 1}, right};
+    assert_int_equal(sipc_pipeline_submit_many(pipeline, asked, 4, SIPC_FOREVER, &submitted),
+                     SIPC_REQUEST_TOO_LARGE);
+    assert_int_equal(submitted, 2);
+    reap_until(pipeline, 2);
+    const sipc_submission heartbeat = {NULL, 0, SIPC_MESSAGE_HEARTBEAT_REQUEST, 7};
+    assert_int_equal(sipc_pipeline_submit_many(pipeline, &heartbeat, 1, SIPC_FOREVER, NULL),
+                     SIPC_OK);
+    told.count = 0;
+    while (told.count < 1)
+        assert_int_equal(sipc_pipeline_reap(pipeline, 0, SIPC_FOREVER, NULL), SIPC_OK);
+    assert_int_equal(told.tags[0], 7);
+    assert_int_equal(sipc_pipeline_submit_many(pipeline, NULL, 0, SIPC_FOREVER, &submitted),
+                     SIPC_OK);
+    assert_int_equal(submitted, 0);
+    assert_int_equal(sipc_pipeline_submit_many(pipeline, NULL, 1, SIPC_FOREVER, &submitted),
+                     SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_submit_many(NULL, &right, 1, SIPC_FOREVER, &submitted),
+                     SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+// Its short deadline passes behind one that is answered at leisure.
+static void who_is_late_is_told_while_others_are_answered(void **state) {
+    (void)state;
+    pair_open(&pair, 4, 256, NULL, wait_at_gate, NULL);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 4);
+    assert_int_equal(submit(pipeline, 0, SOON), SIPC_OK);
+    bool late = false;
+    for (uint64_t tag = 100; !late; tag++) {
+        assert_int_equal(submit(pipeline, tag, SIPC_FOREVER), SIPC_OK);
+        unsigned before = told.count;
+        reap_until(pipeline, before + 1);
+        for (unsigned i = before; i < told.count; i++) late = late || told.tags[i] == 0;
+        told.count = 0;
+    }
+    gate_open(&gates[0]);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
 static void requests_can_be_written_in_place(void **state) {
     (void)state;
     pair_open(&pair, 2, 256, NULL, echo, NULL);
@@ -386,6 +471,9 @@ int main(int count, char **arguments) {
         TEST(more_slots_than_there_are_cannot_be_asked_for),
         TEST(answers_are_taken_in_the_order_in_which_they_come),
         TEST(a_full_pipeline_refuses_and_takes_again_after_a_reap),
+        TEST(all_of_a_batch_are_answered),
+        TEST(a_batch_ends_at_the_first_that_cannot_be_sent),
+        TEST(who_is_late_is_told_while_others_are_answered),
         TEST(requests_can_be_written_in_place),
         TEST(a_deadline_tells_the_fate_and_frees_the_slot_when_it_is_free),
         TEST(without_a_guest_a_request_is_not_started),

@@ -54,7 +54,8 @@ static void make_slot(void) {
 
 static void attend(void) {
     const sipc_wait_policy policy = {.preset = SIPC_WAIT_CUSTOM};
-    sipc_responder_init(&responder, &made.slot, INCARNATION, &policy, &never_interrupted);
+    const struct sipc_owner owner = {.incarnation = INCARNATION, .process = sipc_os_this_process()};
+    sipc_responder_init(&responder, &made.slot, &owner, &policy, &never_interrupted);
     responder.waiter.system = &fake_wait_system;
 }
 
@@ -391,7 +392,7 @@ static void a_caller_that_waits_is_woken_through_the_word_that_it_sleeps_on(void
     serve();
     assert_int_equal(fake.wakes, 0);
     // A tiny answer to one that sleeps: it sleeps on the responder's own word, which must change.
-    sipc_store_relaxed(&made.slot.responder->caller_waiting, 1);
+    sipc_store_relaxed(&made.slot.annex->caller_waiting, 1);
     ask(2, 0, 8);
     serve();
     assert_answered_in_turn_line(2, 0);
@@ -466,7 +467,7 @@ static void a_request_that_the_dead_one_had_begun_is_not_begun_again(void **stat
 static void a_caller_that_sleeps_on_the_dead_one_is_woken(void **state) {
     (void)state;
     the_dead_one_had_begun(5, 300, 100);
-    sipc_store_relaxed(&made.slot.responder->caller_waiting, 1);
+    sipc_store_relaxed(&made.slot.annex->caller_waiting, 1);
     attend();
     assert_int_equal(fake.wakes, 1);
 }
@@ -522,7 +523,7 @@ static void an_unread_response_outlives_its_responder(void **state) {
 static void who_leaves_wakes_a_caller_that_waits(void **state) {
     (void)state;
     attend();
-    sipc_store_relaxed(&made.slot.responder->caller_waiting, 1);
+    sipc_store_relaxed(&made.slot.annex->caller_waiting, 1);
     unsigned wakes = fake.wakes;
     sipc_responder_leave(&responder);
     assert_int_equal(fake.wakes, wakes + 1);

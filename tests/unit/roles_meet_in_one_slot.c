@@ -25,6 +25,7 @@ static const sipc_wait_policy policies[] = {
 #define POLICIES (sizeof policies / sizeof policies[0])
 
 static struct slot_by_hand made;
+static const struct sipc_owner owner = {.incarnation = 1};
 static const sipc_wait_policy *policy;
 static sipc_word leave;
 static unsigned handled;
@@ -68,7 +69,7 @@ static sipc_status fulfil(void *context, const sipc_request *request, sipc_respo
 static void respond(void *context) {
     (void)context;
     struct sipc_responder responder;
-    sipc_responder_init(&responder, &made.slot, 1, policy, &leave);
+    sipc_responder_init(&responder, &made.slot, &owner, policy, &leave);
     for (;;) {
         enum sipc_served served = sipc_responder_serve(&responder, fulfil, NULL);
         if (served == SIPC_SERVED_CLOSED) break;
@@ -184,7 +185,7 @@ static sipc_status enter_in_ledger(void *context, const sipc_request *request,
 static void respond_from_ledger(void *context) {
     (void)context;
     struct sipc_responder responder;
-    sipc_responder_init(&responder, &made.slot, 1, policy, &leave);
+    sipc_responder_init(&responder, &made.slot, &owner, policy, &leave);
     sipc_store_release(&ledger.ready, 1);
     while (sipc_responder_serve(&responder, enter_in_ledger, NULL) != SIPC_SERVED_CLOSED)
         sipc_pause();

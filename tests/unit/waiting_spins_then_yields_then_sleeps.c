@@ -26,7 +26,7 @@ static bool ready(const void *role) {
     const struct side *waits = role;
     bool is_ready = sipc_load_acquire(&waits->watched) == waits->wanted;
     size_t turn = strlen(looks);
-    looks[turn] = sipc_load_relaxed(&waits->waiting) ? 'L' : 'l';
+    if (turn + 1 < sizeof looks) looks[turn] = sipc_load_relaxed(&waits->waiting) ? 'L' : 'l';
     if (on_look) on_look((unsigned)turn + 1);
     return is_ready;
 }
@@ -371,34 +371,48 @@ static void a_policy_starts_between_its_limits(void **state) {
     assert_true(side.waiter.spin >= 100 && side.waiter.spin <= 300);
 }
 
-static void spinning_that_pays_gets_more_up_to_the_most(void **state) {
-    (void)state;
-    begin(0, 1000, 0);
-    side.waiter.spin = 1;
-    for (int i = 0; i < 1000; i++) {
-        uint32_t before = side.waiter.spin;
-        sipc_spin_paid(&side.waiter);
-        assert_true(side.waiter.spin > before || before >= 1000);
-    }
-    assert_true(side.waiter.spin >= 1000);
-    assert_true(side.waiter.spin <= 1000 + 1000 / 8 + 1);
+// A long sleep.
+static void become_ready_late(unsigned turn) {
+    fake.now += UINT64_C(1000000000);
+    become_ready(turn);
 }
 
-static void sleeping_takes_from_the_budget_down_to_the_least(void **state) {
+static void wait_once(void) {
+    sipc_store_release(&side.watched, 0);
+    memset(looks, 0, sizeof looks);
+    memset(fake.steps, 0, sizeof fake.steps);
+    fake.yields = fake.sleeps = 0;
+    assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_READY);
+}
+
+static void a_long_sleep_takes_from_the_budget_down_to_the_least(void **state) {
     (void)state;
     begin(100, 1000, 0);
+    fake.on_sleep = become_ready_late;
     for (int i = 0; i < 20; i++) {
         uint32_t before = side.waiter.spin;
-        side.watched = 0;
-        fake.on_sleep = become_ready;
-        assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_READY);
+        wait_once();
         assert_true(side.waiter.spin < before || before == 100);
     }
     assert_int_equal(side.waiter.spin, 100);
 }
 
+// Two that sleep wait for each other's wakes, and would for good.
+static void a_sleep_that_spinning_would_have_spared_asks_for_more_up_to_the_most(void **state) {
+    (void)state;
+    begin(0, 1000, 0);
+    fake.on_sleep = become_ready;
+    side.waiter.spin = 1;
+    for (int i = 0; i < 20; i++) {
+        uint32_t before = side.waiter.spin;
+        wait_once();
+        assert_true(side.waiter.spin > before || before == 1000);
+    }
+    assert_int_equal(side.waiter.spin, 1000);
+}
+
 static uint32_t budget_after_a_yield_that_took(uint64_t nanoseconds, unsigned turn) {
-    begin(0, 1000, 10);
+    begin(50, 1000, 10);
     side.waiter.spin = 400;
     fake.tick = nanoseconds;
     fake.on_yield = turn == 1 ? become_ready : become_ready_at_third;
@@ -408,32 +422,123 @@ static uint32_t budget_after_a_yield_that_took(uint64_t nanoseconds, unsigned tu
 
 static void a_response_a_little_after_the_spinning_asks_for_more_of_it(void **state) {
     (void)state;
-    assert_true(budget_after_a_yield_that_took(100, 3) > 400);
+    assert_true(budget_after_a_yield_that_took(10, 1) > 400);
+    assert_true(budget_after_a_yield_that_took(10, 3) > 400);
 }
 
-static void a_response_long_after_the_spinning_asks_for_less_of_it(void **state) {
+// Others need the core, perhaps the peer itself: spinning keeps it off.
+static void a_core_that_was_given_away_asks_for_the_least_at_once(void **state) {
     (void)state;
-    assert_true(budget_after_a_yield_that_took(50000, 3) < 400);
+    assert_int_equal(budget_after_a_yield_that_took(5000, 1), 50);
+    assert_int_equal(budget_after_a_yield_that_took(5000, 3), 50);
 }
 
-// Who computes on our core gets whole time slices by our yields, and a wake would cost less.
-static void a_yield_that_took_long_is_the_last_and_the_next_waits_go_without(void **state) {
-    (void)state;
-    begin(0, 0, 10);
-    fake.tick = 200000;
+enum { TIME_SLICE_NS = 4000000 };
+
+static void begin_beside_somebody_who_computes(void) {
+    begin(0, 100000, 10);
+    fake.tick = TIME_SLICE_NS;
     fake.on_sleep = become_ready;
-    assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_READY);
-    assert_int_equal(fake.yields, 1);
-    sipc_store_release(&side.watched, 0);
-    assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_READY);
-    assert_int_equal(fake.yields, 1);
 }
 
-// The peer stood behind us on our own core: spinning kept it off.
-static void a_response_right_after_the_first_yield_asks_for_less_spinning(void **state) {
+static void a_yield_that_took_a_time_slice_is_the_last_of_its_wait(void **state) {
     (void)state;
-    assert_true(budget_after_a_yield_that_took(100, 1) < 400);
+    begin_beside_somebody_who_computes();
+    wait_once();
+    assert_string_equal(fake.steps, "ys");
 }
+
+// Each yield would give it a whole time slice, and a wake costs less.
+static void beside_somebody_who_computes_it_soon_sleeps_without_yielding(void **state) {
+    (void)state;
+    unsigned yields = 0;
+    begin_beside_somebody_who_computes();
+    side.waiter.spin = 0;
+    for (int i = 0; i < 400; i++) {
+        wait_once();
+        yields += fake.yields;
+    }
+    assert_in_range(yields, 3, 12);
+    assert_true(side.waiter.spin > 0);
+}
+
+static void when_the_core_is_free_again_it_yields_again(void **state) {
+    (void)state;
+    begin_beside_somebody_who_computes();
+    for (int i = 0; i < 400; i++) wait_once();
+    fake.tick = 100;
+    for (int i = 0; i < 10000; i++) wait_once();
+    assert_int_equal(fake.yields, 10);
+}
+
+// Others in turn with us, who now and then have much to exchange.
+static void a_time_slice_now_and_then_does_not_keep_it_from_yielding(void **state) {
+    (void)state;
+    begin(0, 1000, 10);
+    fake.on_yield = become_ready;
+    for (int i = 0; i < 100; i++) {
+        fake.tick = i % 4 == 0 ? TIME_SLICE_NS : 10000;
+        wait_once();
+        assert_string_equal(fake.steps, "y");
+    }
+}
+
+// ---- In step -----------------------------------------------------------------------------------
+
+// The peer comes whenever we have just yielded.
+static void come_after_a_turn(unsigned turn) {
+    fake.now += 5000;
+    become_ready(turn);
+}
+
+static void be_in_step(bool may_move) {
+    begin(0, 1000, 10);
+    side.waiter.may_move = may_move;
+    fake.tick = 100;
+    fake.on_yield = come_after_a_turn;
+    for (int i = 0; i < 16; i++) {
+        wait_once();
+        assert_string_equal(fake.steps, "y");
+    }
+}
+
+static void one_that_is_in_step_with_its_peer_spins_until_it_comes_by(void **state) {
+    (void)state;
+    be_in_step(true);
+    on_look = become_ready_at_third;
+    wait_once();
+    assert_string_equal(fake.steps, "");
+}
+
+static void a_peer_that_does_not_come_by_shares_the_core_and_the_worker_moves(void **state) {
+    (void)state;
+    be_in_step(true);
+    wait_once();
+    assert_string_equal(fake.steps, "my");
+    wait_once();
+    assert_string_equal(fake.steps, "y");
+}
+
+static void a_thread_of_the_application_is_not_moved(void **state) {
+    (void)state;
+    be_in_step(false);
+    wait_once();
+    assert_string_equal(fake.steps, "y");
+}
+
+static void one_that_works_longer_than_it_waits_is_not_in_step(void **state) {
+    (void)state;
+    begin(0, 1000, 10);
+    side.waiter.may_move = true;
+    fake.on_yield = come_after_a_turn;
+    for (int i = 0; i < 100; i++) {
+        fake.now += 50000;
+        wait_once();
+        assert_string_equal(fake.steps, "y");
+    }
+}
+
+// ---- Policies ----------------------------------------------------------------------------------
 
 static sipc_status check(uint32_t preset, uint32_t spin_min, uint32_t spin_max, uint32_t yields) {
     const sipc_wait_policy policy = {.preset = (sipc_wait_preset)preset,
@@ -484,12 +589,18 @@ int main(void) {
         PROMISE(a_rouse_leaves_a_sleeper_whom_nothing_interrupts),
         PROMISE(a_real_sleeper_leaves_when_it_is_interrupted_and_roused),
         PROMISE(a_policy_starts_between_its_limits),
-        PROMISE(spinning_that_pays_gets_more_up_to_the_most),
-        PROMISE(sleeping_takes_from_the_budget_down_to_the_least),
+        PROMISE(a_long_sleep_takes_from_the_budget_down_to_the_least),
+        PROMISE(a_sleep_that_spinning_would_have_spared_asks_for_more_up_to_the_most),
         PROMISE(a_response_a_little_after_the_spinning_asks_for_more_of_it),
-        PROMISE(a_response_long_after_the_spinning_asks_for_less_of_it),
-        PROMISE(a_yield_that_took_long_is_the_last_and_the_next_waits_go_without),
-        PROMISE(a_response_right_after_the_first_yield_asks_for_less_spinning),
+        PROMISE(a_core_that_was_given_away_asks_for_the_least_at_once),
+        PROMISE(a_yield_that_took_a_time_slice_is_the_last_of_its_wait),
+        PROMISE(beside_somebody_who_computes_it_soon_sleeps_without_yielding),
+        PROMISE(when_the_core_is_free_again_it_yields_again),
+        PROMISE(a_time_slice_now_and_then_does_not_keep_it_from_yielding),
+        PROMISE(one_that_is_in_step_with_its_peer_spins_until_it_comes_by),
+        PROMISE(a_peer_that_does_not_come_by_shares_the_core_and_the_worker_moves),
+        PROMISE(a_thread_of_the_application_is_not_moved),
+        PROMISE(one_that_works_longer_than_it_waits_is_not_in_step),
         PROMISE(a_policy_out_of_range_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,11 @@ static uint32_t size_of(uint64_t tag) {
     return STAMP_WITH_SLEEP_SIZE + (tag % 2 ? 8 : (uint32_t)(tag * 7 % (MOST_SIZE - 20)));
 }
 
+// Some handlers take so long that the host sleeps.
+static uint32_t sleep_us_of(uint64_t tag) {
+    return tag % 10 == 9 ? 1000 : 0;
+}
+
 static void hear(void *context, const sipc_completion *completion) {
     uint8_t request[MOST_SIZE], expected[MOST_SIZE];
     uint32_t size = size_of(completion->tag);
@@ -35,7 +40,8 @@ static void hear(void *context, const sipc_completion *completion) {
         *(dead ? &told.ended : &told.wrong) += 1;
         return;
     }
-    message_fill_request(request, size, CALLER, (uint32_t)completion->tag, 0);
+    message_fill_request(request, size, CALLER, (uint32_t)completion->tag,
+                         sleep_us_of(completion->tag));
     message_fill_response(expected, size, request, size);
     bool right =
         completion->response_size == size && memcmp(completion->response, expected, size) == 0;
@@ -45,7 +51,7 @@ static void hear(void *context, const sipc_completion *completion) {
 static sipc_status submit(sipc_pipeline *pipeline, uint64_t tag) {
     uint8_t request[MOST_SIZE];
     uint32_t size = size_of(tag);
-    message_fill_request(request, size, CALLER, (uint32_t)tag, 0);
+    message_fill_request(request, size, CALLER, (uint32_t)tag, sleep_us_of(tag));
     return sipc_pipeline_submit(pipeline, MESSAGE_STAMPED + size, request, size,
                                 PATIENCE_S * UINT64_C(1000000000), tag);
 }

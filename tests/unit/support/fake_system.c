@@ -21,6 +21,11 @@ static void yield(void) {
     if (fake.on_yield) fake.on_yield(fake.yields);
 }
 
+static void move(void) {
+    note('m');
+    fake.moves++;
+}
+
 static bool sleep_on(void *handle, sipc_word *word, uint32_t expected, uint64_t deadline) {
     (void)handle;
     note('s');
@@ -44,7 +49,7 @@ static void close_nothing(void *handle) {
     (void)handle;
 }
 
-const struct sipc_wait_system fake_wait_system = {.now = tell_time, .yield = yield};
+const struct sipc_wait_system fake_wait_system = {.now = tell_time, .yield = yield, .move = move};
 const struct sipc_os_backend fake_backend = {
     .id = SIPC_BACKEND_FUTEX, .close = close_nothing, .sleep = sleep_on, .wake = wake};
 

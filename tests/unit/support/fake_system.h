@@ -9,8 +9,9 @@
 struct fake_system {
     uint64_t now;    // what the clock says
     uint64_t tick;   // added by each look at the clock
-    char steps[256]; // y: yielded, s: slept, w: woken, in their order
+    char steps[256]; // y: yielded, s: slept, w: woken, m: moved, in their order
     unsigned yields;
+    unsigned moves;
     unsigned sleeps;
     unsigned wakes;
     uint32_t expected;     // the value that the last sleep was to last for

@@ -2,7 +2,7 @@
 
 // Guest_go is guest.c in Go:
 //
-//	guest_go NAME COUNTS
+//	guest_go NAME COUNTS [group]
 package main
 
 import (
@@ -73,14 +73,17 @@ func mapCounts(path string) {
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: guest_go NAME COUNTS")
+	if len(os.Args) != 3 && len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: guest_go NAME COUNTS [group]")
 		os.Exit(2)
 	}
 	mapCounts(os.Args[2])
 	var options []shm.Option
 	if folder := os.Getenv("SEALED_FOLDER"); folder != "" {
 		options = append(options, shm.WithSealedFolder(folder))
+	}
+	if len(os.Args) == 4 {
+		options = append(options, shm.WithSlotsPerWorker(2))
 	}
 	client, err := shm.ConnectContext(context.Background(), os.Args[1], options...)
 	if err != nil {

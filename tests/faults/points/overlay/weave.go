@@ -18,7 +18,7 @@ var shared = map[string]bool{"turnLine": true, "responderLine": true, "ownerLine
 // helpers says by which function of the runtime a call is made, by what it returns. A call that is not here stops the
 // build: nobody shall forget one.
 var helpers = map[string]string{
-	"atomic.StoreUint32": "faultDo", "cpu.StoreRelease": "faultDo",
+	"atomic.StoreUint32": "faultDo", "cpu.StoreRelease": "faultDo", "cpu.CopySmall": "faultDo",
 	"atomic.SwapUint32": "faultUpdate", "atomic.AddInt32": "faultUpdate", "atomic.AddUint32": "faultUpdate",
 	"atomic.CompareAndSwapUint32": "faultUpdate",
 
@@ -36,7 +36,7 @@ var helpers = map[string]string{
 	"Wait":           "faultCall", "Post": "faultDo", "Close": "faultDo", // of a semaphore
 
 	// Not a system call, or no store.
-	"cpu.Pause": "", "unix.CmsgSpace": "", "unix.NsecToTimeval": "", "unix.ParseSocketControlMessage": "", "unix.ParseUnixRights": "",
+	"cpu.Spin": "", "cpu.Prefetch": "", "atomic.LoadPointer": "", "atomic.StorePointer": "", "unix.CmsgSpace": "", "unix.NsecToTimeval": "", "unix.ParseSocketControlMessage": "", "unix.ParseUnixRights": "",
 	"atomic.LoadUint32": "", "atomic.LoadInt32": "", "atomic.LoadUint64": "",
 }
 
