@@ -10,11 +10,11 @@ usage() {
 usage: benchmarks/run.sh [--quick | --full | --demo | --gate] [--peers] [--only PART,...] [--out DIR]
   (nothing)   every part: about 10 minutes, 3 more where the peers are built for the first time
   --quick     little of each, without the peers: to see that it works; also with SIMPLEIPC_BENCH_QUICK=1
-  --full      more sizes, more threads, pinned and not pinned, more of each: about 40 minutes
+  --full      more sizes, depths and wait presets, more of each: about 15 minutes
   --gate      ratios to the bare limit only; fails if one exceeds its bound in gate/ratios.txt
   --demo      three seconds of a C++ host and a Go guest, the bare limit beside them
   --peers     the peers, too, with --quick; what they need is installed through apt-get and cargo
-  --only      of ratio latency throughput asleep pairs idle start peers
+  --only      of ratio latency throughput pipelined asleep pairs idle start peers
   --out DIR   where the results go: JSON of each part, results.md, plots; otherwise a new folder
               beside what was built
 END
@@ -35,7 +35,7 @@ level=default
 [ "${SIMPLEIPC_BENCH_QUICK:-}" = 1 ] && level=quick
 out=
 peers_asked=
-parts=ratio,latency,throughput,asleep,pairs,idle,start,peers
+parts=ratio,latency,throughput,pipelined,asleep,pairs,idle,start,peers
 while [ $# -gt 0 ]; do
     case "$1" in
     --quick | --full | --demo | --gate) level=${1#--} ;;
@@ -56,7 +56,7 @@ done
 [ "$level" != gate ] || parts=ratio
 for part in ${parts//,/ }; do
     case $part in
-    ratio | latency | throughput | asleep | pairs | idle | start | peers) ;;
+    ratio | latency | throughput | pipelined | asleep | pairs | idle | start | peers) ;;
     *) refuse "'$part' is not a part" ;;
     esac
 done
@@ -127,6 +127,7 @@ fi
 (cd "$root/benchmarks/go" && quietly go build)
 host=$build/simpleipc-bench-host
 c_guest=$build/simpleipc-bench-guest
+cpp_guest=$build/simpleipc-bench-guest-cpp
 go_guest=$root/benchmarks/go/simpleipc-bench-go
 
 # ---- Parts ---------------------------------------------------------------------------------------
@@ -165,29 +166,72 @@ case "$level" in
 quick)
     rounds=30 seconds=0.2 threads=1,4,8 load_sizes=64 idle=1 starts=3
     sizes=8,64,1024,65536 pairs=4 runs=3 run_seconds=0.1
+    depths=1,16 depths_each=4 rounds_each=10
     ;;
 default)
-    rounds=200 seconds=2 threads=1,2,4,8 load_sizes=64 idle=10 starts=50
+    rounds=200 seconds=1.5 threads=1,2,4,8 load_sizes=64 idle=10 starts=50
     sizes=8,32,64,128,1024,65536,1048576 pairs=4,8,16 runs=20 run_seconds=0.5
+    depths=1,2,4,8,16,32,64 depths_each=4,16 rounds_each=20
     ;;
 gate)
     rounds=200 sizes=8,64,1024
     ;;
 full)
-    rounds=1000 seconds=5 threads=1,2,4,8,16 load_sizes=8,64,1024 idle=10 starts=200
+    rounds=200 seconds=2 threads=1,2,4,8 load_sizes=8,64,1024 idle=10 starts=100
     sizes=8,16,32,48,64,128,256,512,1024,4096,16384,65536,262144,1048576
-    pairs=4,8,16 runs=20 run_seconds=2
+    pairs=4,8,16 runs=20 run_seconds=1
+    depths=1,2,4,8,16,32,64 depths_each=2,4,8,16 rounds_each=50
     ;;
 esac
 peer_sizes=8,64,1024,65536
 
+# ratio GUEST NAME TITLE CALLERS
+ratio() {
+    local guest=$1 name=$2 pair=$3 callers=$4
+    if ! asked ratio || [ -n "$alone" ]; then return 0; fi
+    measure "ratio-$name" "Ratio to the bare limit L, in turn with it: $pair" \
+        "$host" ratio --guest "$guest" --callers "$callers" --sizes "$sizes" --rounds "$rounds"
+    [ "$level" = full ] || return 0
+    measure "ratio-$name-unpinned" "Ratio to the bare limit L, not pinned: $pair" \
+        "$host" ratio --no-pin --guest "$guest" --callers "$callers" --sizes 8,64,1024 \
+        --rounds "$rounds"
+}
+
+# pipelined GUEST NAME TITLE
+pipelined() {
+    local guest=$1 name=$2 pair=$3
+    if ! asked pipelined || [ -n "$alone" ]; then return 0; fi
+    measure "pipelined-$name" "Pipelined, in turn with the bare pipelined limit: $pair" \
+        "$host" pipelined --guest "$guest" --workers one --sizes 48 \
+        --threads "$depths" --rounds "$rounds"
+    measure "pipelined-$name-each" "The same, a worker for each request in flight: $pair" \
+        "$host" pipelined --guest "$guest" --callers pipeline,pipeline-singly --workers each \
+        --sizes 48 --threads "$depths_each" --rounds "$rounds_each"
+    [ "$level" = full ] || return 0
+    measure "pipelined-$name-sizes" "The same, one worker, other sizes: $pair" \
+        "$host" pipelined --guest "$guest" --callers pipeline --workers one --sizes 8,64,1024 \
+        --threads "$depths" --rounds "$rounds"
+}
+
+# throughput_otherwise GUEST NAME TITLE CALLERS: not pinned, and by the other wait presets.
+throughput_otherwise() {
+    local guest=$1 name=$2 pair=$3 callers=$4 preset
+    measure "throughput-$name-unpinned" "Throughput, not pinned: $pair" "$host" throughput \
+        --no-pin --guest "$guest" --callers "$callers" --sizes 64 --threads "$threads" \
+        --seconds "$seconds"
+    [ "$level" = full ] || return 0
+    for preset in latency power; do
+        measure "throughput-$name-$preset" "Throughput, wait preset $preset: $pair" "$host" \
+            throughput --wait "$preset" --guest "$guest" --callers "${callers%%,*}" --sizes 64 \
+            --threads "$threads" --seconds "$seconds"
+    done
+}
+
 # with_guest GUEST NAME TITLE CALLERS: the parts that are measured with each guest.
 with_guest() {
     local guest=$1 name=$2 pair=$3 callers=$4
-    if asked ratio && [ -z "$alone" ]; then
-        measure "ratio-$name" "Ratio to the bare limit L, in turn with it: $pair" \
-            "$host" ratio --guest "$guest" --callers "$callers" --sizes "$sizes" --rounds "$rounds"
-    fi
+    ratio "$@"
+    pipelined "$guest" "$name" "$pair"
     if asked latency; then
         measure "latency-$name" "Latency: $pair" "$host" latency --guest "$guest" \
             --callers "$callers" --sizes "$load_sizes" --threads "$threads" --seconds "$seconds"
@@ -196,11 +240,7 @@ with_guest() {
         measure "throughput-$name" "Throughput: $pair" "$host" throughput --guest "$guest" \
             --callers "$callers" --sizes "$load_sizes" --threads "$threads" --seconds "$seconds"
     fi
-    if asked throughput && [ "$level" = full ]; then
-        measure "throughput-$name-unpinned" "Throughput, not pinned: $pair" "$host" throughput \
-            --no-pin --guest "$guest" --callers "$callers" --sizes 64 --threads "$threads" \
-            --seconds "$seconds"
-    fi
+    if asked throughput && [ "$level" != quick ]; then throughput_otherwise "$@"; fi
     if asked pairs; then
         measure "pairs-$name" "More pairs than processors: $pair" "$host" pairs --guest "$guest" \
             --callers "${callers%%,*}" --threads "$pairs" --rounds "$runs" --seconds "$run_seconds"
@@ -216,6 +256,7 @@ with_guest() {
 
 with_guest "$c_guest" c "C guest" session,any,send
 with_guest "$go_guest" go "Go guest" send,session
+if [ "$level" != gate ]; then ratio "$cpp_guest" cpp "C++ guest" send,session; fi
 if asked asleep; then
     measure asleep-c "Both sides asleep before each call: C guest" "$build/peers/peer-futex" asleep \
         --guest "$build/peers/peer-futex-guest" --callers session,any,send,peer --sizes 8,64,1024 \

@@ -33,13 +33,17 @@ struct bench_control {
     struct bench_start start;
     // A peer's windows (peers/): the host opens one by counting on, the guest sleeps on it.
     _Atomic uint32_t peer_window;
-    uint32_t unused[15];
+    // 1: the handler writes the response where it goes, as that of the bare pipelines does; 0: into
+    // private memory, from where it is copied, as that of the bare limit.
+    uint32_t writes_through;
+    uint32_t unused[14];
     _Alignas(64) uint8_t peer[BENCH_PEER_BYTES]; // the transport's own, zero at first
 };
 
 static_assert(offsetof(struct bench_control, ready) == 4, "control");
 static_assert(offsetof(struct bench_control, guest_name) == 8, "control");
 static_assert(offsetof(struct bench_control, start) == 32, "control");
+static_assert(offsetof(struct bench_control, writes_through) == 68, "control");
 static_assert(sizeof(struct bench_control) <= BENCH_BARE_OFFSET, "control");
 
 #endif

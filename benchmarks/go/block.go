@@ -15,12 +15,13 @@ import (
 
 // What the two processes share beside the library's region, as common/control.h lays it down.
 const (
-	blockMagic  = 0x32424953
-	readyOffset = 4
-	nameOffset  = 8
-	nameSize    = 24
-	startOffset = 32
-	bareOffset  = 4096
+	blockMagic    = 0x32424953
+	readyOffset   = 4
+	nameOffset    = 8
+	nameSize      = 24
+	startOffset   = 32
+	throughOffset = 68
+	bareOffset    = 4096
 
 	// messageInPlace asks the handler to answer in place.
 	messageInPlace = 128
@@ -45,6 +46,12 @@ func mapBlock(descriptor int) (block, error) {
 func (b block) started(attach, workers time.Duration) {
 	start := (*[2]uint64)(unsafe.Pointer(&b[startOffset]))
 	start[0], start[1] = uint64(attach), uint64(workers)
+}
+
+// writesThrough says whether the handler writes the response where it goes, as that of the bare pipelines does,
+// or into private memory, from where it is copied, as that of the bare limit.
+func (b block) writesThrough() bool {
+	return *(*uint32)(unsafe.Pointer(&b[throughOffset])) != 0
 }
 
 func (b block) ready(name string) {

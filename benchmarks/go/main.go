@@ -20,18 +20,18 @@ import (
 var presets = []shm.WaitPolicy{shm.WaitBalanced, shm.WaitLatency, shm.WaitPower}
 
 func main() {
-	if len(os.Args) != 5 {
-		fmt.Fprint(os.Stderr, "usage: simpleipc-bench-go REGION DESCRIPTOR WAIT_PRESET CAPACITY\n",
+	if len(os.Args) != 6 {
+		fmt.Fprint(os.Stderr, "usage: simpleipc-bench-go REGION DESCRIPTOR WAIT_PRESET CAPACITY SLOTS_PER_WORKER\n",
 			"It is started by simpleipc-bench-host.\n")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[5]); err != nil {
 		fmt.Fprintln(os.Stderr, "simpleipc-bench-go:", err)
 		os.Exit(1)
 	}
 }
 
-func run(region, descriptor, preset string) error {
+func run(region, descriptor, preset, group string) error {
 	fd, err := strconv.Atoi(descriptor)
 	if err != nil {
 		return err
@@ -40,17 +40,26 @@ func run(region, descriptor, preset string) error {
 	if err != nil || policy < 0 || policy >= len(presets) {
 		return errors.New("there is no wait preset " + preset)
 	}
+	options := []shm.Option{shm.WithWait(presets[policy])}
+	slots, err := strconv.Atoi(group)
+	if err != nil {
+		return err
+	}
+	if slots > 0 {
+		options = append(options, shm.WithSlotsPerWorker(slots))
+	}
 	block, err := mapBlock(fd)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	client, err := shm.ConnectContext(context.Background(), region, shm.WithWait(presets[policy]))
+	client, err := shm.ConnectContext(context.Background(), region, options...)
 	if err != nil {
 		return err
 	}
 	attached := time.Now()
-	client.HandleMessage(newEcho(client.Slots()).answer)
+	handler := &echo{make([]buffers, client.Slots()), block.writesThrough()}
+	client.HandleMessage(handler.answer)
 	if err := client.Start(); err != nil {
 		return err
 	}

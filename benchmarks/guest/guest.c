@@ -11,8 +11,10 @@
 #include "../common/system.h"
 #include "simpleipc/simpleipc.h"
 
+// In moves of the same widths as those by which the request came: a load that spans two stores
+// waits until both are in the cache, behind all that was stored before them.
 static void echo(const void *request, void *response, uint32_t size) {
-    memcpy(response, request, size);
+    bare_copy(response, request, size);
 }
 
 // Private buffers. Not on the stack: each worker's own, once it has served a request.
@@ -27,6 +29,8 @@ static sipc_status allocate_buffers(void) {
     return SIPC_OK;
 }
 
+static bool writes_through; // see common/control.h
+
 // Does what the bare server does with a request, with the same copies.
 static sipc_status answer(void *context, const sipc_request *request, sipc_response *response) {
     bare_handler *volatile const *handler = context;
@@ -39,6 +43,10 @@ static sipc_status answer(void *context, const sipc_request *request, sipc_respo
     }
     if (!private_request && allocate_buffers() != SIPC_OK) return SIPC_OUT_OF_MEMORY;
     bare_copy(private_request, request->data, size);
+    if (writes_through) {
+        (*handler)(private_request, response->data, size);
+        return SIPC_OK;
+    }
     (*handler)(private_request, private_response, size);
     bare_copy(response->data, private_response, size);
     return SIPC_OK;
@@ -60,38 +68,44 @@ static int serve_bare_windows(void *region) {
     return served == BARE_QUIT ? 0 : failed("the bare server", "the host is gone");
 }
 
-static int serve(sipc_guest *guest, struct bench_control *control) {
-    snprintf(control->guest_name, sizeof control->guest_name, "C");
+static int serve(const struct guest_face *face, sipc_guest *guest, struct bench_control *control) {
+    snprintf(control->guest_name, sizeof control->guest_name, "%s", face->name);
     // Release: the name is complete.
     atomic_store_explicit(&control->ready, 1, memory_order_release);
     int result = serve_bare_windows((unsigned char *)control + BENCH_BARE_OFFSET);
     if (result != 0) return result;
     if (sipc_guest_wait(guest) != SIPC_OK) return failed("waiting", sipc_error_text());
-    if (sipc_guest_detach(guest) != SIPC_OK) return failed("detaching", sipc_error_text());
+    if (face->detach(guest) != SIPC_OK) return failed("detaching", sipc_error_text());
     return 0;
 }
 
+const struct guest_face guest_face_c = {.name = "C",
+                                        .attach = sipc_guest_attach,
+                                        .start = sipc_guest_start,
+                                        .detach = sipc_guest_detach};
+
 // Attaches and starts the workers, and tells what that took.
-static int attach(const char *name, int preset, struct bench_start *told, sipc_guest **guest) {
+static int attach(const struct guest_face *face, const char *name,
+                  const sipc_guest_options *options, struct bench_start *told, sipc_guest **guest) {
     static bare_handler *volatile handler = echo;
-    sipc_guest_options options = {.wait = {.preset = (sipc_wait_preset)preset}};
     uint64_t anonymous = system_anonymous_bytes(), began = system_clock_ns();
-    if (sipc_guest_attach(name, &options, guest) != SIPC_OK)
+    if (face->attach(name, options, guest) != SIPC_OK)
         return failed("attaching", sipc_error_text());
     told->attach_ns = system_clock_ns() - began;
     told->attached_anonymous = system_anonymous_bytes() - anonymous;
     began = system_clock_ns();
-    if (sipc_guest_start(*guest, answer, (void *)(uintptr_t)&handler) != SIPC_OK)
+    if (face->start(*guest, answer, (void *)(uintptr_t)&handler) != SIPC_OK)
         return failed("starting the workers", sipc_error_text());
     told->workers_ns = system_clock_ns() - began;
     told->started_anonymous = system_anonymous_bytes() - anonymous;
     return 0;
 }
 
-int guest_program(int count, char **values, const struct guest_company *company) {
-    if (count != 5) {
+int guest_program(int count, char **values, const struct guest_face *face,
+                  const struct guest_company *company) {
+    if (count != 6) {
         fprintf(stderr,
-                "usage: %s REGION DESCRIPTOR WAIT_PRESET CAPACITY\n"
+                "usage: %s REGION DESCRIPTOR WAIT_PRESET CAPACITY SLOTS_PER_WORKER\n"
                 "It is started by the host of the benchmark.\n",
                 values[0]);
         return 2;
@@ -101,11 +115,14 @@ int guest_program(int count, char **values, const struct guest_company *company)
     if (!control) return failed("the benchmark's shared block", strerror(errno));
     if (control->magic != BENCH_CONTROL_MAGIC)
         return failed("the benchmark's shared block", "host and guest are of different versions");
+    writes_through = control->writes_through != 0;
     sipc_guest *guest;
-    int result = attach(values[1], atoi(values[3]), &control->start, &guest);
+    sipc_guest_options options = {.wait = {.preset = (sipc_wait_preset)atoi(values[3])},
+                                  .slots_per_worker = (uint32_t)atoi(values[5])};
+    int result = attach(face, values[1], &options, &control->start, &guest);
     if (result != 0) return result;
     if (company) company->begin(control, values[1], (uint32_t)atoi(values[4]));
-    result = serve(guest, control);
+    result = serve(face, guest, control);
     if (company) company->end();
     return result;
 }

@@ -6,6 +6,12 @@
 
 #include <stdint.h>
 
+#include "simpleipc/simpleipc.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct bench_control;
 
 // Who else serves in this process.
@@ -14,7 +20,23 @@ struct guest_company {
     void (*end)(void); // returns when nothing of it runs any more
 };
 
+// The language's face of the library.
+struct guest_face {
+    const char *name;
+    // Attaches, and starts the workers. Not SIPC_OK: see sipc_error_text().
+    sipc_status (*attach)(const char *region, const sipc_guest_options *options,
+                          sipc_guest **guest);
+    sipc_status (*start)(sipc_guest *guest, sipc_handler handler, void *context);
+    sipc_status (*detach)(sipc_guest *guest);
+};
+extern const struct guest_face guest_face_c;
+
 // What main() does. company may be NULL.
-int guest_program(int count, char **values, const struct guest_company *company);
+int guest_program(int count, char **values, const struct guest_face *face,
+                  const struct guest_company *company);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

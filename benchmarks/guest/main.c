@@ -4,5 +4,5 @@
 #include "guest.h"
 
 int main(int count, char **values) {
-    return guest_program(count, values, NULL);
+    return guest_program(count, values, &guest_face_c, NULL);
 }

@@ -44,11 +44,12 @@ enum contender_kind { CONTENDER_LIBRARY, CONTENDER_BARE, CONTENDER_PEER };
 struct contender {
     const char *name;
     enum contender_kind kind;
+    bool pipelined; // has as many trips in flight as the pair has slots
     // Gets hold of what the trips need. NULL: failed, see sipc_error_text().
     void *(*open)(struct pair *pair, uint32_t slot, const struct payload *payload);
     void (*close)(void *state);
     run_trips *run;
-    time_trips *time;
+    time_trips *time; // NULL: single trips cannot be timed (pipelines only)
 };
 
 // Makes one round trip and leaves the response in private memory. Its size, or a negative
@@ -99,6 +100,9 @@ BENCH_ALWAYS_INLINE int bench_time(round_trip *trip, void *state, const struct p
 
 // The library's: a session of the C API, any slot by the C API, DirectHost::Send.
 extern const struct contender contender_session, contender_any_slot, contender_send;
+// Its pipelines: in batches with the default timeout and with none, one by one, shm::Pipeline.
+extern const struct contender contender_pipeline, contender_pipeline_untimed,
+    contender_pipeline_singly, contender_pipeline_cpp;
 // "library", "bare", "peer".
 const char *contender_kind_name(const struct contender *contender);
 

@@ -78,8 +78,10 @@ void json_numbers(struct json *json, const char *key, const struct numbers *numb
     if (!json) return;
     member(json, key);
     fputc('[', json->file);
-    for (size_t i = 0; i < numbers->count; i++)
-        fprintf(json->file, "%s%.6g", i ? "," : "", numbers->values[i]);
+    for (size_t i = 0; i < numbers->count; i++) {
+        if (i) fputc(',', json->file);
+        fprintf(json->file, numbers->values[i] < 1000 ? "%.3g" : "%.0f", numbers->values[i]);
+    }
     fputc(']', json->file);
 }
 
@@ -96,11 +98,12 @@ void json_histogram(struct json *json, const char *key, const struct histogram *
     json_number(json, "max", (double)histogram->max);
     member(json, "buckets");
     const char *comma = "";
+    uint32_t last = 0;
     fputc('[', json->file);
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         if (histogram->counts[i] == 0) continue;
-        fprintf(json->file, "%s[%llu,%llu]", comma, (unsigned long long)histogram_bucket_end(i),
-                (unsigned long long)histogram->counts[i]);
+        fprintf(json->file, "%s%u,%llu", comma, i - last, (unsigned long long)histogram->counts[i]);
+        last = i;
         comma = ",";
     }
     fputc(']', json->file);

@@ -27,8 +27,10 @@ void json_begin(struct json *json, const char *key, char bracket);
 void json_end(struct json *json, char bracket);
 void json_text(struct json *json, const char *key, const char *value);
 void json_number(struct json *json, const char *key, double value);
+// Each with three digits at the least.
 void json_numbers(struct json *json, const char *key, const struct numbers *numbers);
-// Total, percentiles, maximum, and each bucket that is not empty as [largest value, count].
+// Total, percentiles, maximum, and the buckets that are not empty, in one list: how far each one is
+// from the one before it, and its count.
 void json_histogram(struct json *json, const char *key, const struct histogram *histogram);
 
 #endif

@@ -113,7 +113,7 @@ void pair_prepare(void) {
 
 // ---- The start ---------------------------------------------------------------------------------
 
-static void share_memory(struct pair *pair, int *descriptor) {
+static void share_memory(struct pair *pair, const struct pair_setup *setup, int *descriptor) {
     size_t bytes = BENCH_BARE_OFFSET + bare_region_bytes();
     pair->control = system_shared_memory(bytes, descriptor);
     if (!pair->control)
@@ -121,6 +121,7 @@ static void share_memory(struct pair *pair, int *descriptor) {
                      strerror(errno));
     pair->shared_bytes = bytes;
     pair->control->magic = BENCH_CONTROL_MAGIC;
+    pair->control->writes_through = setup->writes_through;
     pair->bare = bare_host_create((uint8_t *)pair->control + BENCH_BARE_OFFSET);
 }
 
@@ -138,10 +139,11 @@ static void create_region(struct pair *pair, const struct pair_setup *setup, con
 // In the child.
 static _Noreturn void become_guest(const struct pair_setup *setup, const char *name, int descriptor,
                                    pid_t host) {
-    char control[16], preset[16], capacity[16], processors[16];
+    char control[16], preset[16], capacity[16], group[16], processors[16];
     snprintf(control, sizeof control, "%d", descriptor);
     snprintf(preset, sizeof preset, "%d", (int)setup->wait);
     snprintf(capacity, sizeof capacity, "%u", setup->capacity);
+    snprintf(group, sizeof group, "%u", setup->slots_per_worker);
     snprintf(processors, sizeof processors, "%u", places_found()->count);
     // The Go runtime would count the processors that the guest is pinned to. Its workers and the
     // server of the bare windows take turns, as in a process that is not pinned.
@@ -152,7 +154,8 @@ static _Noreturn void become_guest(const struct pair_setup *setup, const char *n
     bool placed = setup->pinned ? places_pin_guest(setup->slots) : places_unpin();
     // The guest ends with this process, however that ends; also if it has ended already.
     if (placed && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == host)
-        execl(setup->guest_path, setup->guest_path, name, control, preset, capacity, (char *)NULL);
+        execl(setup->guest_path, setup->guest_path, name, control, preset, capacity, group,
+              (char *)NULL);
     fprintf(stderr, "simpleipc-bench-host: %s: %s\n", setup->guest_path, strerror(errno));
     _exit(EXEC_FAILED);
 }
@@ -178,7 +181,8 @@ void pair_start(struct pair *pair, const struct pair_setup *setup) {
     snprintf(name, sizeof name, "bench.%d.%u", (int)getpid(), ++count);
     if (!(setup->pinned ? places_pin_host(setup->slots) : places_unpin()))
         failure_exit(1, "this process cannot be pinned: %s", strerror(errno));
-    share_memory(pair, &descriptor);
+    pair->slots = setup->slots;
+    share_memory(pair, setup, &descriptor);
     create_region(pair, setup, name);
     company->prepare(pair->control, name, setup->capacity);
     start_guest(pair, setup, name, descriptor);

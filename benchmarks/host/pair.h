@@ -24,6 +24,7 @@ struct pair {
     size_t shared_bytes;    // of the block that begins with control
     struct bare_host *bare; // this process's end of the bare exchanges
     pid_t guest;
+    uint32_t slots;
     uint64_t create_ns;         // what creating the region took
     uint64_t created_anonymous; // bytes of private memory that it took
 };
@@ -31,7 +32,9 @@ struct pair {
 struct pair_setup {
     const char *guest_path;
     uint32_t slots;
-    uint32_t capacity; // payload bytes of a request and of a response
+    uint32_t capacity;         // payload bytes of a request and of a response
+    uint32_t slots_per_worker; // 0: the library's default
+    bool writes_through;       // see common/control.h
     sipc_wait_preset wait;
     bool pinned; // each side to its processors; see places.h
 };

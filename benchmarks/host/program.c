@@ -10,6 +10,7 @@
 #include "latency.h"
 #include "pair.h"
 #include "pairs.h"
+#include "pipelined.h"
 #include "places.h"
 #include "ratio.h"
 #include "run.h"
@@ -27,7 +28,7 @@ static const struct {
 } modes[] = {
     {ratio_measure, true}, {latency_measure, false}, {throughput_measure, false},
     {ratio_demo, true},    {asleep_measure, false},  {pairs_measure, false},
-    {idle_measure, false}, {start_measure, false},
+    {idle_measure, false}, {start_measure, false},   {pipelined_measure, true},
 };
 
 int program_main(int count, char **values, const struct program_peer *peer) {

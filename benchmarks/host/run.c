@@ -17,34 +17,45 @@ void run_start_pair(const struct settings *settings, struct pair *pair, uint32_t
     struct pair_setup setup = {.guest_path = settings->guest_path,
                                .slots = threads,
                                .capacity = size < LEAST_CAPACITY ? LEAST_CAPACITY : size,
+                               .slots_per_worker = settings->group ? threads : 0,
+                               .writes_through = settings->mode == MODE_PIPELINED,
                                .wait = settings->wait,
                                .pinned = settings->pinned};
     pair_start(pair, &setup);
 }
 
-static void processor_name(char *name, size_t size) {
-    char line[512];
-    snprintf(name, size, "unknown");
+// What the system says of the first processor; false: nothing.
+static bool processor_says(const char *key, char *value, size_t size) {
+    char line[8192]; // the flags of a processor take kilobytes
+    bool found = false;
     FILE *file = fopen("/proc/cpuinfo", "r");
-    if (!file) return;
-    while (fgets(line, sizeof line, file)) {
+    if (!file) return false;
+    while (!found && fgets(line, sizeof line, file)) {
         char *colon = strchr(line, ':');
-        if (!colon || strncmp(line, "model name", 10) != 0) continue;
+        if (!colon || strncmp(line, key, strlen(key)) != 0) continue;
         colon[strcspn(colon, "\n")] = '\0';
-        snprintf(name, size, "%s", colon + 1 + strspn(colon + 1, " "));
-        break;
+        snprintf(value, size, "%s", colon + 1 + strspn(colon + 1, " "));
+        found = true;
     }
     fclose(file);
+    return found;
+}
+
+static const char *virtual_machine(void) {
+    char flags[8192];
+    if (!processor_says("flags", flags, sizeof flags)) return "unknown";
+    return strstr(flags, " hypervisor") ? "yes" : "no";
 }
 
 static void describe_machine(struct json *json) {
-    char name[256], when[64];
+    char name[256] = "unknown", when[64];
     struct utsname system;
     time_t now = time(NULL);
     struct tm parts;
-    processor_name(name, sizeof name);
+    processor_says("model name", name, sizeof name);
     json_begin(json, "machine", '{');
     json_text(json, "processor", name);
+    json_text(json, "virtual_machine", virtual_machine());
     json_number(json, "usable_processors", places_found()->count);
     if (uname(&system) == 0) {
         json_text(json, "system", system.sysname);

@@ -25,13 +25,18 @@ static const char usage[] =
     "  asleep       single calls that begin when both sides sleep\n"
     "  pairs        many pairs of processes on two processors, over --rounds runs\n"
     "  idle         what attached slots cost while nobody calls\n"
+    "  pipelined    many requests in flight, in turn with the bare pipelined limit\n"
     "  start        creating, attaching, and the memory that they take, --rounds times\n"
     "options:\n"
     "  --guest PROGRAM     the guest to start: simpleipc-bench-guest or simpleipc-bench-go\n"
-    "  --callers LIST      of session, any, send (default: these), peer if it is a peer's host\n"
+    "  --callers LIST      of session, any, send (default: these), peer if it is a peer's host;\n"
+    "                      in pipelined of pipeline, pipeline-cpp, pipeline-singly,\n"
+    "                      pipeline-untimed (default: these)\n"
     "  --sizes LIST        payload bytes, 8 to 67108864 (default: 64); from 65536 on in place\n"
     "  --threads LIST      callers, each with a slot and a worker (default: 1; 1 in ratio, demo,\n"
-    "                      asleep); pairs in pairs; slots in idle and start\n"
+    "                      asleep); pairs in pairs; slots in idle and start; requests in\n"
+    "                      flight in pipelined\n"
+    "  --workers HOW       each: a worker for each slot (default); one: for all of them\n"
     "  --rounds N          windows, calls or runs of each contender (default: 200)\n"
     "  --starts N          ratio: new processes for each part of the rounds (default: 5)\n"
     "  --seconds S         for how long, where it is not rounds (default: 2)\n"
@@ -78,12 +83,24 @@ static uint32_t numbers(const char *option, char *list, uint32_t least, uint32_t
     return count;
 }
 
+static const struct {
+    const char *name;
+    const struct contender *contender;
+} known_callers[] = {
+    {"session", &contender_session},
+    {"any", &contender_any_slot},
+    {"send", &contender_send},
+    {"pipeline", &contender_pipeline},
+    {"pipeline-untimed", &contender_pipeline_untimed},
+    {"pipeline-singly", &contender_pipeline_singly},
+    {"pipeline-cpp", &contender_pipeline_cpp},
+};
+
 static const struct contender *caller(const struct program_peer *peer, const char *name) {
-    if (strcmp(name, "session") == 0) return &contender_session;
-    if (strcmp(name, "any") == 0) return &contender_any_slot;
-    if (strcmp(name, "send") == 0) return &contender_send;
+    for (size_t i = 0; i < sizeof known_callers / sizeof known_callers[0]; i++)
+        if (strcmp(name, known_callers[i].name) == 0) return known_callers[i].contender;
     if (strcmp(name, "peer") == 0 && peer) return peer->contender;
-    refuse("--callers: '%s' is not session, any, send%s", name, peer ? " or peer" : "");
+    refuse("--callers: '%s' is not one of those below", name);
 }
 
 static void callers(struct settings *settings, char *list) {
@@ -101,8 +118,14 @@ static sipc_wait_preset preset(const char *name) {
     refuse("--wait: '%s' is not balanced, latency or power", name);
 }
 
-const char *const settings_mode_names[MODES] = {"ratio",  "latency", "throughput", "demo",
-                                                "asleep", "pairs",   "idle",       "start"};
+const char *const settings_mode_names[MODES] = {
+    "ratio", "latency", "throughput", "demo", "asleep", "pairs", "idle", "start", "pipelined"};
+
+static bool group(const char *how) {
+    if (strcmp(how, "one") == 0) return true;
+    if (strcmp(how, "each") == 0) return false;
+    refuse("--workers: '%s' is not one or each", how);
+}
 
 static enum mode mode(const char *name) {
     for (int i = 0; i < MODES; i++)
@@ -111,12 +134,19 @@ static enum mode mode(const char *name) {
 }
 
 static const struct option long_options[] = {
-    {"guest", required_argument, NULL, 'g'},   {"callers", required_argument, NULL, 'c'},
-    {"sizes", required_argument, NULL, 's'},   {"threads", required_argument, NULL, 't'},
-    {"rounds", required_argument, NULL, 'r'},  {"starts", required_argument, NULL, 'a'},
-    {"seconds", required_argument, NULL, 'd'}, {"window", required_argument, NULL, 'w'},
-    {"wait", required_argument, NULL, 'p'},    {"no-pin", no_argument, NULL, 'n'},
-    {"json", required_argument, NULL, 'j'},    {NULL, 0, NULL, 0},
+    {"guest", required_argument, NULL, 'g'},
+    {"callers", required_argument, NULL, 'c'},
+    {"sizes", required_argument, NULL, 's'},
+    {"threads", required_argument, NULL, 't'},
+    {"rounds", required_argument, NULL, 'r'},
+    {"starts", required_argument, NULL, 'a'},
+    {"seconds", required_argument, NULL, 'd'},
+    {"window", required_argument, NULL, 'w'},
+    {"wait", required_argument, NULL, 'p'},
+    {"no-pin", no_argument, NULL, 'n'},
+    {"json", required_argument, NULL, 'j'},
+    {"workers", required_argument, NULL, 'k'},
+    {NULL, 0, NULL, 0},
 };
 
 static void take(struct settings *settings, int option) {
@@ -149,6 +179,9 @@ static void take(struct settings *settings, int option) {
     case 'p':
         settings->wait = preset(optarg);
         break;
+    case 'k':
+        settings->group = group(optarg);
+        break;
     case 'n':
         settings->pinned = false;
         break;
@@ -162,6 +195,17 @@ static void take(struct settings *settings, int option) {
 
 bool settings_in_place(const struct settings *settings, uint32_t size) {
     return size >= IN_PLACE_FROM && !settings->peer;
+}
+
+static void check_callers(const struct settings *settings) {
+    bool many = settings->thread_count > 1 || settings->threads[0] > 1;
+    for (uint32_t i = 0; i < settings->caller_count; i++) {
+        const struct contender *one = settings->callers[i];
+        if (one->kind == CONTENDER_PEER && many)
+            refuse("a peer has one end in each process: --threads must be 1");
+        if (one->pipelined != (settings->mode == MODE_PIPELINED))
+            refuse("pipelines are callers in pipelined only, and others are not: see --callers");
+    }
 }
 
 void settings_parse(struct settings *settings, int count, char **values,
@@ -183,14 +227,15 @@ void settings_parse(struct settings *settings, int count, char **values,
     };
     if (count < 2) refuse("a mode is missing");
     settings->mode = mode(values[1]);
+    if (settings->mode == MODE_PIPELINED) {
+        char pipelines[] = "pipeline,pipeline-cpp,pipeline-singly,pipeline-untimed";
+        callers(settings, pipelines);
+    }
     optind = 2;
     for (int option; (option = getopt_long(count, values, "", long_options, NULL)) != -1;)
         take(settings, option);
     if (optind < count) refuse("'%s' is not an option", values[optind]);
     if (!settings->guest_path) refuse("--guest is missing");
     if (settings->mode == MODE_PAIRS) settings->pinned = false;
-    bool many = settings->thread_count > 1 || settings->threads[0] > 1;
-    for (uint32_t i = 0; i < settings->caller_count; i++)
-        if (settings->callers[i]->kind == CONTENDER_PEER && many)
-            refuse("a peer has one end in each process: --threads must be 1");
+    check_callers(settings);
 }

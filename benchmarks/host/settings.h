@@ -20,6 +20,7 @@ enum mode {
     MODE_PAIRS,
     MODE_IDLE,
     MODE_START,
+    MODE_PIPELINED,
     MODES
 };
 
@@ -42,6 +43,7 @@ struct settings {
     double window_ms;
     sipc_wait_preset wait;
     bool pinned;
+    bool group;                      // one worker in the guest serves all slots
     const struct program_peer *peer; // NULL: none
 };
 

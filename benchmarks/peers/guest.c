@@ -77,5 +77,5 @@ static void end(void) {
 
 int main(int count, char **values) {
     static const struct guest_company company = {.begin = begin, .end = end};
-    return guest_program(count, values, &company);
+    return guest_program(count, values, &guest_face_c, &company);
 }

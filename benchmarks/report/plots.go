@@ -23,6 +23,25 @@ type curve struct {
 	points [][]float64
 }
 
+// A curveSet has curves in the order in which their first points came.
+type curveSet struct {
+	all   []curve
+	index map[string]int
+}
+
+func (s *curveSet) add(title string, point ...float64) {
+	at, known := s.index[title]
+	if !known {
+		if s.index == nil {
+			s.index = map[string]int{}
+		}
+		at = len(s.all)
+		s.index[title] = at
+		s.all = append(s.all, curve{title: title})
+	}
+	s.all[at].points = append(s.all[at].points, point)
+}
+
 func (p *plot) add(format string, values ...interface{}) {
 	p.script += fmt.Sprintf(format, values...) + "\n"
 }
@@ -55,9 +74,27 @@ func percentileCurve(title string, h *histogram) curve {
 	return c
 }
 
+// thinned leaves out points that would be drawn where the one before them is: all axes are logarithmic, and a
+// picture has a hundred dots for a power of ten at the most. The last point, the maximum, stays.
+func thinned(c curve) curve {
+	const dot = 1.01
+	kept := curve{title: c.title}
+	for i, point := range c.points {
+		if n := len(kept.points); n > 0 && i+1 < len(c.points) &&
+			point[0] < kept.points[n-1][0]*dot && point[1] < kept.points[n-1][1]*dot {
+			continue
+		}
+		kept.points = append(kept.points, point)
+	}
+	return kept
+}
+
 func percentilePlot(name, title string, curves []curve) *plot {
 	if len(curves) == 0 {
 		return nil
+	}
+	for i := range curves {
+		curves[i] = thinned(curves[i])
 	}
 	p := &plot{name: name, title: title}
 	p.add("set logscale xy")
@@ -111,71 +148,87 @@ func peersLatencyPlot(r *results) *plot {
 // guestName is what a part's name says of its guest.
 func guestName(part string) string {
 	words := strings.SplitN(part, "-", 3)
-	name := map[string]string{"c": "C guest", "go": "Go guest"}[words[1]]
+	name := map[string]string{"c": "C guest", "cpp": "C++ guest", "go": "Go guest"}[words[1]]
 	if len(words) > 2 {
-		name += ", " + words[2]
+		name += ", " + strings.Replace(words[2], "each", "a worker each", 1)
 	}
 	return name
 }
 
 func throughputPlot(r *results) *plot {
-	var curves []curve
+	var curves curveSet
 	for _, name := range r.names("throughput-") {
-		byCaller := map[string]*curve{}
-		var order []string
 		for _, l := range r.parts[name].Results {
-			if l.Bytes != 64 {
-				continue
+			if l.Bytes == 64 {
+				curves.add(l.Name+", "+guestName(name), float64(l.Threads), median(l.Rates)/1e6)
 			}
-			c := byCaller[l.Name]
-			if c == nil {
-				c = &curve{title: l.Name + ", " + guestName(name)}
-				byCaller[l.Name] = c
-				order = append(order, l.Name)
-			}
-			c.points = append(c.points, []float64{float64(l.Threads), median(l.Rates) / 1e6})
-		}
-		for _, caller := range order {
-			curves = append(curves, *byCaller[caller])
 		}
 	}
-	if len(curves) == 0 {
+	if len(curves.all) == 0 {
 		return nil
 	}
 	p := &plot{name: "throughput", title: "Round trips of 64 bytes by threads, each with a slot and a worker"}
 	p.add("set logscale x 2\nset xlabel 'calling threads'\nset ylabel 'million round trips a second'\nset yrange [0:*]\nset key outside right")
+	p.curves("with linespoints linewidth 2", curves.all)
+	return p
+}
+
+// depthPlots are how much there is, with the bare limit as it was beside the first part, and which share of the
+// limit of the same moment that is. The machine may be slow at one depth and quick at the next: the share is not.
+func depthPlots(r *results) []*plot {
+	var rates, shares curveSet
+	for i, name := range r.names("pipelined-") {
+		for _, s := range r.parts[name].Sizes {
+			if s.Bytes != 48 {
+				continue
+			}
+			depth := float64(s.Depth)
+			if i == 0 {
+				rates.add("bare limit", depth, 1e3/s.limitNs())
+			}
+			for _, c := range s.Contenders {
+				if c.Kind == "library" {
+					rates.add(c.Name+", "+guestName(name), depth, 1e3/c.MedianNs)
+					shares.add(c.Name+", "+guestName(name), depth, 1/c.Median)
+				}
+			}
+		}
+	}
+	title := ", 48 bytes by depth: one calling thread"
+	return []*plot{
+		depthPlot("pipelined", "Requests a second"+title, "million requests a second", rates.all),
+		depthPlot("pipelined-share", "Share of the bare pipelined limit"+title, "share of the limit of the same moment", shares.all),
+	}
+}
+
+func depthPlot(name, title, unit string, curves []curve) *plot {
+	if len(curves) == 0 {
+		return nil
+	}
+	p := &plot{name: name, title: title}
+	p.add("set logscale x 2\nset xlabel 'requests in flight'\nset ylabel '%s'\nset yrange [0:*]\nset key outside right", unit)
 	p.curves("with linespoints linewidth 2", curves)
 	return p
 }
 
 func ratioPlot(r *results) *plot {
-	var curves []curve
+	var curves curveSet
 	for _, name := range r.names("ratio-") {
-		byCaller := map[string]*curve{}
-		var order []string
 		for _, s := range r.parts[name].Sizes {
 			for _, c := range s.Contenders {
-				if c.Kind != "library" {
-					continue
+				if c.Kind == "library" {
+					curves.add(c.Name+", "+guestName(name), float64(s.Bytes), c.Median, c.P10, c.P90)
 				}
-				if byCaller[c.Name] == nil {
-					byCaller[c.Name] = &curve{title: c.Name + ", " + guestName(name)}
-					order = append(order, c.Name)
-				}
-				byCaller[c.Name].points = append(byCaller[c.Name].points, []float64{float64(s.Bytes), c.Median, c.P10, c.P90})
 			}
 		}
-		for _, caller := range order {
-			curves = append(curves, *byCaller[caller])
-		}
 	}
-	if len(curves) == 0 {
+	if len(curves.all) == 0 {
 		return nil
 	}
 	p := &plot{name: "ratio", title: "Times the bare limit L of the same moment: median, p10 to p90"}
 	p.add("set logscale x 2\nset xlabel 'bytes there and back'\nset ylabel 'times L'\nset yrange [0:5]\nset key outside right")
 	p.add(`set xtics ("8" 8, "64" 64, "1 Ki" 1024, "16 Ki" 16384, "128 Ki" 131072, "1 Mi" 1048576)`)
-	p.curves("with yerrorlines linewidth 2", curves)
+	p.curves("with yerrorlines linewidth 2", curves.all)
 	return p
 }
 
@@ -258,13 +311,8 @@ func (p *plot) write(folder, machine, terminal, suffix string) error {
 	return nil
 }
 
-func pngTerminal() string {
-	probe := exec.Command("gnuplot", "-e", "set terminal pngcairo")
-	if probe.Run() == nil {
-		return "pngcairo size 1000,620 font 'Sans,11'"
-	}
-	return "png size 1000,620"
-}
+// Of at most 256 colours: a third of the bytes of what cairo draws, and they are kept with the sources.
+const pngTerminal = "png notruecolor size 1000,620 large"
 
 // draw returns the names of the plots that were made, and why there are none.
 func draw(r *results, folder string) (drawn []string, why string) {
@@ -273,13 +321,12 @@ func draw(r *results, folder string) (drawn []string, why string) {
 	}
 	m := r.anyPart().Machine
 	machine := fmt.Sprintf("%s, %d processors, %s %s, load %.1f, %s", m.Processor, m.Processors, m.System, m.Kernel, m.Load, m.Time)
-	plots := append(latencyPlots(r), throughputPlot(r), ratioPlot(r), peersPlot(r), pairsPlot(r))
-	png := pngTerminal()
+	plots := append(append(latencyPlots(r), depthPlots(r)...), throughputPlot(r), ratioPlot(r), peersPlot(r), pairsPlot(r))
 	for _, p := range plots {
 		if p == nil {
 			continue
 		}
-		for suffix, terminal := range map[string]string{"svg": "svg size 1000,620 font 'Sans,12' background 'white'", "png": png} {
+		for suffix, terminal := range map[string]string{"svg": "svg size 1000,620 font 'Sans,12' background 'white'", "png": pngTerminal} {
 			if err := p.write(folder, machine, terminal, suffix); err != nil {
 				return nil, err.Error()
 			}

@@ -60,6 +60,52 @@ func TestCurveKeepsEverySample(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatCannotBeSeenIsLeftOut(t *testing.T) {
+	c := thinned(curve{points: [][]float64{{1, 10}, {1.001, 10}, {1.001, 10.2}, {2, 10.2}, {2.001, 10.201}}})
+	if len(c.points) != 4 || c.points[1][1] != 10.2 || c.points[3][0] != 2.001 {
+		t.Error(c.points)
+	}
+}
+
+// The ends are those of host/histogram.h: 64 buckets for each power of two.
+func TestBucketsAreUnpacked(t *testing.T) {
+	h := histogram{Packed: []int{0, 1, 127, 2, 1, 3, 64, 4}}
+	if err := h.unpack(); err != nil {
+		t.Fatal(err)
+	}
+	want := [][2]float64{{0, 1}, {127, 2}, {129, 3}, {259, 4}}
+	if len(h.Buckets) != len(want) {
+		t.Fatal(h.Buckets)
+	}
+	for i := range want {
+		if h.Buckets[i] != want[i] {
+			t.Errorf("bucket %d: %v, want %v", i, h.Buckets[i], want[i])
+		}
+	}
+	if (&histogram{Packed: []int{1}}).unpack() == nil {
+		t.Error("a bucket without a count, and no error")
+	}
+}
+
+func TestAShareIsTheInverseOfARatio(t *testing.T) {
+	p := decode(t, `{"workers": "one", "sizes": [
+		{"bytes": 48, "depth": 8, "contenders": [{"name": "C pipeline", "kind": "library", "ratio_median": 9}]},
+		{"bytes": 48, "depth": 16, "limit": "one line", "contenders": [
+			{"name": "one line", "kind": "bare", "median_ns": 10},
+			{"name": "C pipeline", "kind": "library", "median_ns": 12.5, "ratio_median": 1.25, "ratio_p10": 1, "ratio_p90": 2, "ratio_medians_by_start": [1.25]}]}]}`)
+	r := &results{parts: map[string]*part{"pipelined-c": p}}
+	g := pipelinedGoal("", "pipelined-c", 0.7)
+	if figure, beside := g.measure(r); figure != 0.8 || beside != "p10 0.50, p90 1.00; 80.0 M/s" {
+		t.Error(figure, beside)
+	}
+	if !strings.Contains(pipelinedTable(r), "| 48 B | 16 | 100.0 M/s, one line | C pipeline | 80.00 | 0.80 | 0.50 | 1.00 | 0.80 |") {
+		t.Error(pipelinedTable(r))
+	}
+	if r.ratio("pipelined-c", "C pipeline", 48) != nil {
+		t.Error("a pipeline was taken for single calls")
+	}
+}
+
 func TestAPercentileNeedsSamplesBehindIt(t *testing.T) {
 	p := decode(t, `{"results": [
 		{"name": "own lines", "kind": "bare", "bytes": 64, "threads": 1, "ns": {"count": 100000, "p99.9": 100, "p99.99": 200}},

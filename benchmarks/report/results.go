@@ -14,6 +14,7 @@ import (
 
 type machine struct {
 	Processor  string  `json:"processor"`
+	Virtual    string  `json:"virtual_machine"` // yes, no, unknown
 	Processors int     `json:"usable_processors"`
 	System     string  `json:"system"`
 	Kernel     string  `json:"kernel"`
@@ -33,10 +34,12 @@ type contender struct {
 	TimesOurs float64   `json:"times_ours_median"`
 	ByStart   []float64 `json:"ratio_medians_by_start"`
 	Calls     []float64 `json:"calls_ns"`
+	Ns        histogram `json:"ns"` // of single requests, where they were timed
 }
 
 type size struct {
 	Bytes      int         `json:"bytes"`
+	Depth      int         `json:"depth"` // requests in flight, of pipelines
 	Rounds     int         `json:"rounds"`
 	Limit      string      `json:"limit"`
 	Absent     string      `json:"absent"`
@@ -51,7 +54,34 @@ type histogram struct {
 	P999    float64      `json:"p99.9"`
 	P9999   float64      `json:"p99.99"`
 	Max     float64      `json:"max"`
-	Buckets [][2]float64 `json:"buckets"`
+	Packed  []int        `json:"buckets"`
+	Buckets [][2]float64 `json:"-"` // the largest value that each takes, and its count
+}
+
+const bucketBits = 6 // 64 buckets for each power of two
+
+// bucketEnd is the largest value that a bucket of host/histogram.h takes.
+func bucketEnd(bucket int) float64 {
+	const linear = 1 << bucketBits
+	if bucket < 2*linear {
+		return float64(bucket)
+	}
+	shift := bucket/linear - 1
+	return math.Ldexp(float64(bucket-shift*linear)+1, shift) - 1
+}
+
+// unpack makes buckets of the list in which host/json.c writes them.
+func (h *histogram) unpack() error {
+	if len(h.Packed)%2 != 0 {
+		return fmt.Errorf("a histogram's buckets are %d numbers, which is odd", len(h.Packed))
+	}
+	bucket := 0
+	for i := 0; i < len(h.Packed); i += 2 {
+		bucket += h.Packed[i]
+		h.Buckets = append(h.Buckets, [2]float64{bucketEnd(bucket), float64(h.Packed[i+1])})
+	}
+	h.Packed = nil
+	return nil
 }
 
 // result is one line of latency, throughput or pairs.
@@ -97,6 +127,7 @@ type part struct {
 	Library string  `json:"library"`
 	Wait    string  `json:"wait"`
 	Pinned  string  `json:"pinned"`
+	Workers string  `json:"workers"` // of a pipeline's slots: "one" for all, or "each" one
 	Machine machine `json:"machine"`
 	Peer    struct {
 		Name    string `json:"name"`
@@ -142,6 +173,11 @@ func load(folder string) (*results, error) {
 		if err := json.Unmarshal(text, &p); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
+		for i := range p.Results {
+			if err := p.Results[i].Ns.unpack(); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+		}
 		found.parts[strings.TrimSuffix(filepath.Base(file), ".json")] = &p
 	}
 	text, _ := os.ReadFile(filepath.Join(folder, "peers-absent.txt")) // there is none if all are there
@@ -167,13 +203,18 @@ func (r *results) names(prefix string) []string {
 
 // ratio is the contender's line of a size; nil if it was not measured.
 func (r *results) ratio(part, caller string, bytes int) *contender {
+	return r.pipeline(part, caller, bytes, 0)
+}
+
+// pipeline is the same of a depth.
+func (r *results) pipeline(part, caller string, bytes, depth int) *contender {
 	p := r.parts[part]
 	if p == nil {
 		return nil
 	}
 	for _, s := range p.Sizes {
 		for i := range s.Contenders {
-			if s.Bytes == bytes && s.Contenders[i].Name == caller {
+			if s.Bytes == bytes && s.Depth == depth && s.Contenders[i].Name == caller {
 				return &s.Contenders[i]
 			}
 		}
@@ -224,7 +265,8 @@ func describe(r *results) string {
 	for _, p := range r.parts {
 		least, most = math.Min(least, p.Machine.Load), math.Max(most, p.Machine.Load)
 	}
-	return fmt.Sprintf("%s, %d processors for this run, %s %s, %s, compiler %s; SimpleIPC %s; begun %s; load average %.1f to %.1f.\n"+
+	virtual := map[string]string{"yes": " in a virtual machine"}[m.Virtual]
+	return fmt.Sprintf("%s, %d processors for this run%s, %s %s, %s, compiler %s; SimpleIPC %s; begun %s; load average %.1f to %.1f.\n"+
 		"L is the bare limit of the same moment, measured in turn in the same two processes.\n",
-		m.Processor, m.Processors, m.System, m.Kernel, m.Arch, m.Compiler, r.anyPart().Library, m.Time, least, most)
+		m.Processor, m.Processors, virtual, m.System, m.Kernel, m.Arch, m.Compiler, r.anyPart().Library, m.Time, least, most)
 }

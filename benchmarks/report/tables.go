@@ -22,6 +22,16 @@ func bytesText(bytes int) string {
 	return fmt.Sprintf("%d B", bytes)
 }
 
+// limitNs is the median of the bare limit.
+func (s *size) limitNs() float64 {
+	for _, c := range s.Contenders {
+		if c.Name == s.Limit {
+			return c.MedianNs
+		}
+	}
+	return missing
+}
+
 func peerContender(p *part, bytes int, kind string) (*contender, string) {
 	for _, s := range p.Sizes {
 		if s.Bytes != bytes {
@@ -104,21 +114,43 @@ func ratioTable(r *results) string {
 	for _, name := range r.names("ratio-") {
 		text += fmt.Sprintf("\n### %s: times the bare limit L\n\n| bytes | L, layout | caller | ns | median | p10 | p90 | worst start | rounds |\n|---|---|---|---|---|---|---|---|---|\n", name)
 		for _, s := range r.parts[name].Sizes {
-			limit := 0.0
-			for _, c := range s.Contenders {
-				if c.Name == s.Limit {
-					limit = c.MedianNs
-				}
-			}
 			for _, c := range s.Contenders {
 				if c.Kind == "library" {
 					text += fmt.Sprintf("| %s | %.0f ns, %s | %s | %.0f | %.2f | %.2f | %.2f | %.2f | %d |\n",
-						bytesText(s.Bytes), limit, s.Limit, c.Name, c.MedianNs, c.Median, c.P10, c.P90, percentile(c.ByStart, 1), s.Rounds)
+						bytesText(s.Bytes), s.limitNs(), s.Limit, c.Name, c.MedianNs, c.Median, c.P10, c.P90, percentile(c.ByStart, 1), s.Rounds)
 				}
 			}
 		}
 	}
 	return text
+}
+
+func pipelinedTable(r *results) string {
+	workers := map[string]string{"one": "one worker for all of them", "each": "a worker for each of them"}
+	text := ""
+	for _, name := range r.names("pipelined-") {
+		p := r.parts[name]
+		text += fmt.Sprintf("\n### %s: one calling thread with so many requests in flight, %s\n\nA share is that of the bare pipelined limit of the same moment.\n\n"+
+			"| bytes | in flight | bare limit | caller | M/s | share: median | p10 | p90 | worst start | rounds | ns of one: p50 | p99 | p99.9 | p99.99 | max |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n", name, workers[p.Workers])
+		for _, s := range p.Sizes {
+			for _, c := range s.Contenders {
+				if c.Kind == "library" {
+					text += fmt.Sprintf("| %s | %d | %.1f M/s, %s | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %d |%s\n", bytesText(s.Bytes), s.Depth,
+						1e3/s.limitNs(), s.Limit, c.Name, 1e3/c.MedianNs, 1/c.Median, 1/c.P90, 1/c.P10, 1/percentile(c.ByStart, 1), s.Rounds, c.singles())
+				}
+			}
+		}
+	}
+	return text
+}
+
+// singles are the cells that tell how long one request took among those in flight.
+func (c *contender) singles() string {
+	h := &c.Ns
+	if h.Count == 0 {
+		return strings.Repeat(" - |", 5)
+	}
+	return fmt.Sprintf(" %.0f | %.0f | %.0f | %.0f | %.0f |", h.P50, h.P99, h.P999, h.P9999, h.Max)
 }
 
 func latencyTable(r *results) string {
@@ -176,5 +208,5 @@ func asleepTable(r *results) string {
 
 func details(r *results) string {
 	return "\n## All that was measured\n\nEvery window, every bucket of the histograms and every run stands in the JSON files beside this one.\n" +
-		ratioTable(r) + latencyTable(r) + throughputTable(r) + pairsTable(r) + asleepTable(r)
+		ratioTable(r) + pipelinedTable(r) + latencyTable(r) + throughputTable(r) + pairsTable(r) + asleepTable(r)
 }

@@ -53,7 +53,8 @@ struct bare_control {
     uint32_t layout;
     uint32_t size;
     uint32_t in_place;
-    uint32_t unused_host[9];
+    uint32_t depth; // of pipeline.h's windows
+    uint32_t unused_host[8];
     uint32_t guest_pid; // not 0: a guest is there; the host sleeps on it
     uint32_t asleep;
     uint32_t finished; // number of the last window that the guest has left
@@ -276,6 +277,27 @@ static inline void bare_announce(struct bare_host *host, uint32_t window) {
     }
 }
 
+// Waits until the guest has left the last window. False: it is gone.
+static inline bool bare_window_rest(const struct bare_host *host) {
+    const struct bare_end *end = &host->end;
+    while (bare_load(&end->control->finished) != end->window) {
+        if (!bare_peer_there(end)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Tells the guest of a new window of end.size bytes, when the words stand as it shall find them.
+static inline void bare_window_announce(struct bare_host *host, uint32_t layout, bool in_place) {
+    struct bare_end *end = &host->end;
+    end->control->layout = layout;
+    end->control->size = end->size;
+    end->control->in_place = in_place;
+    end->window = end->window + 1 == BARE_WINDOW_QUIT ? 1 : end->window + 1;
+    bare_announce(host, end->window);
+}
+
 // Opens a window: the guest wakes and serves until bare_window_close. The first exchanges include
 // the wake; do some before measuring. `in_place`: the guest's handler reads and writes the region
 // itself. False: size or layout is out of range, or the guest is gone.
@@ -283,23 +305,14 @@ static inline bool bare_window_open(struct bare_host *host, enum bare_layout lay
                                     bool in_place) {
     struct bare_end *end = &host->end;
     if ((unsigned)layout >= BARE_LAYOUTS || size > BARE_MAX_SIZE ||
-        (in_place && layout == BARE_ONE_LINE)) {
+        (in_place && layout == BARE_ONE_LINE) || !bare_window_rest(host)) {
         return false;
-    }
-    while (bare_load(&end->control->finished) != end->window) {
-        if (!bare_peer_there(end)) {
-            return false;
-        }
     }
     end->path = bare_path_of(end->control, layout);
     end->size = size;
     bare_store(end->path.request_word, end->turn);
     bare_store(end->path.response_word, end->turn);
-    end->control->layout = (uint32_t)layout;
-    end->control->size = size;
-    end->control->in_place = in_place;
-    end->window = end->window + 1 == BARE_WINDOW_QUIT ? 1 : end->window + 1;
-    bare_announce(host, end->window);
+    bare_window_announce(host, (uint32_t)layout, in_place);
     return true;
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "median.h"
+
 static const char *const layout_names[BARE_LAYOUTS] = {"one line", "own lines", "neighbours",
                                                        "far"};
 
@@ -78,26 +80,6 @@ bool measure(struct bare_host *host, struct measurement *measurement) {
         }
     }
     return true;
-}
-
-static int ascending(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-// The median of values[i] / reference[i], or of the values alone.
-static double median_ratio(const double *values, const double *reference, unsigned count) {
-    double *sorted = malloc(count * sizeof *sorted);
-    if (sorted == NULL) {
-        return 0;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        sorted[i] = values[i] / (reference == NULL ? 1 : reference[i]);
-    }
-    qsort(sorted, count, sizeof *sorted, ascending);
-    double median = sorted[count / 2];
-    free(sorted);
-    return median;
 }
 
 static unsigned best_layout(const struct measurement *measurement) {

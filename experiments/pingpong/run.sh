@@ -35,6 +35,8 @@ else
     echo "run.sh: no 'go' on this machine: the pairings with Go are missing below" >&2
 fi
 
+echo "C and C, many requests in flight"
+"$build/c/bare_pipelined"
 for host in $hosts; do
     for guest in $guests; do
         echo
