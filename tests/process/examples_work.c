@@ -38,6 +38,18 @@ static void c_pair(struct run *run) {
     peer_finish(&run->guest);
 }
 
+static void pipeline_in_cpp(struct run *run) {
+    peer_start(&run->guest, EXAMPLES_BUILD "/example_c_guest", run->region, NULL);
+    peer_start(&run->host, EXAMPLES_BUILD "/example_cpp_pipeline", run->region, "a", "few", "words",
+               "more", "than", "are", "in", "flight", "at", "a", "time", NULL);
+    static const char *const answers[] = {"A",  "FEW",    "WORDS", "MORE", "THAN", "ARE",
+                                          "IN", "FLIGHT", "AT",    "A",    "TIME"};
+    for (unsigned i = 0; i < COUNT_OF(answers); i++)
+        assert_string_equal(peer_hear(&run->host), answers[i]);
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
 static void cpp_and_go_pair(struct run *run) {
     peer_start(&run->host, EXAMPLES_BUILD "/example_cpp_host", run->region, NULL);
     peer_start(&run->guest, EXAMPLES_BUILD "/example_go_guest", run->region, NULL);
@@ -130,6 +142,7 @@ int main(void) {
         {"the README's pair runs as it stands", readme_pair_runs, 30, ONCE},
         {"the README shows its examples", readme_shows_the_examples, 10, ONCE},
         {"the pair in C", c_pair, 20, ONCE},
+        {"the pipeline in C++ and the guest in C", pipeline_in_cpp, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
     };
     return run_promises("examples", GROUP_SECONDS, promises, COUNT_OF(promises));
