@@ -19,12 +19,14 @@ type attachment struct {
 	client  *Client
 	region  *region
 	workers []*worker
+	calls   *pool
 
 	stopping uint32 // atomic; not 0: workers are to leave. What the waiters watch
 	active   int32  // atomic; workers that have not left
 
 	mutex sync.Mutex   // guards what follows
-	watch *holderWatch // of the host; nil before start
+	watch *holderWatch // of the host; nil before the first call slot or start
+	serve bool         // the workers were started
 	why   error        // the reason for the end; nil before
 
 	quiet chan struct{} // closed when, after the end, no worker is left but those inside a handler
@@ -38,9 +40,23 @@ func newAttachment(c *Client, deadline time.Time) (*attachment, error) {
 		return nil, err
 	}
 	a := &attachment{client: c, region: r, quiet: make(chan struct{}), done: make(chan struct{})}
-	if err := r.guarded(func() error { return a.claimSlots(&c.settings) }); err != nil {
+	a.calls = newPool(a)
+	claims := func() error {
+		if c.settings.callsOnly {
+			return a.claimCallSlots(&c.settings)
+		}
+		if err := a.claimSlots(&c.settings); err != nil {
+			return err
+		}
+		return a.claimCallSlots(&c.settings)
+	}
+	if err := r.guarded(claims); err != nil {
 		r.release()
 		return nil, err
+	}
+	if len(a.calls.callers) > 0 {
+		a.watchFromNow()
+		a.calls.start()
 	}
 	return a, nil
 }
@@ -145,6 +161,11 @@ func (a *attachment) start() error {
 		return &failure{ErrSystem, "draw a random number", err}
 	}
 	incarnation := binary.LittleEndian.Uint64(random[:]) | 1 // never 0
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.why != nil {
+		return nil // the host has gone since; Wait says so
+	}
 	err := a.region.guarded(func() error {
 		for _, w := range a.workers {
 			w.group.take(processID(), processNamespace(), incarnation)
@@ -154,18 +175,24 @@ func (a *attachment) start() error {
 	if err != nil {
 		return err
 	}
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
+	a.serve = true
 	a.active = int32(len(a.workers))
 	for _, w := range a.workers {
 		a.region.retain()
 		go w.run()
 	}
+	if a.watch == nil {
+		a.watchFromNow()
+	}
+	return nil
+}
+
+// watchFromNow watches the host; with the mutex, or before others know the attachment.
+func (a *attachment) watchFromNow() {
 	host := &a.region.host
 	a.watch = watchHolder(a.region.object, claimHost, host.pid, host.pidNamespace)
 	a.region.retain()
 	go a.watchHost()
-	return nil
 }
 
 // watchHost ends the attachment when the host's claim is free. It looks first: the host may have gone
@@ -198,13 +225,22 @@ func (a *attachment) lookForHost() (why, err error) {
 	}
 	err = a.region.guarded(func() error {
 		why = errCallerClosed
-		if callerCode(atomic.LoadUint32(&a.region.slot(0).turn.callerState)) != codeClosed {
+		if !a.hostLeftInOrder() {
 			why = &failure{ErrPeerDied, fmt.Sprintf("the host of %q is gone; connect anew, or use WithReconnect",
 				a.region.name), nil}
 		}
 		return nil
 	})
 	return why, err
+}
+
+// hostLeftInOrder: a host closes its slots before it gives its claim back, and says that it is closing where it
+// has none.
+func (a *attachment) hostLeftInOrder() bool {
+	if a.region.layout.hostSlots == 0 {
+		return atomic.LoadUint32(&a.region.hostLine().closing) != 0
+	}
+	return callerCode(atomic.LoadUint32(&a.region.slot(0).turn.callerState)) == codeClosed
 }
 
 // end tells all workers to leave and returns at once. The first reason counts.
@@ -217,6 +253,7 @@ func (a *attachment) end(why error) {
 	a.why = why
 	// The exchange is a full barrier: a worker that goes to sleep afterwards sees the flag.
 	atomic.SwapUint32(&a.stopping, 1)
+	a.calls.close()
 	if a.watch == nil {
 		if err := a.region.release(); err != nil {
 			a.why = err
@@ -235,7 +272,7 @@ func (a *attachment) end(why error) {
 func (a *attachment) rouse() {
 	for pause := 20 * time.Microsecond; ; pause = nextPause(pause) {
 		a.fail(a.region.restore())
-		asleep := false
+		asleep := a.calls.drain()
 		for _, w := range a.workers {
 			if atomic.LoadUint32(&w.phase) == phaseWaiting {
 				asleep = true
@@ -247,8 +284,14 @@ func (a *attachment) rouse() {
 		}
 		time.Sleep(pause)
 	}
+	for _, c := range a.calls.callers {
+		a.fail(a.region.object.unclaim(claimFirstSlot + uint64(c.slot.index)))
+	}
 	a.fail(a.region.release())
 	close(a.quiet)
+	if !a.serve { // nobody changes that after the end
+		close(a.done)
+	}
 }
 
 // left takes note that a worker uses its slots no more.
@@ -277,6 +320,13 @@ func (a *attachment) fail(err error) {
 	if isOrdinary(a.why) {
 		a.why = err
 	}
+}
+
+// reason is that for the end, nil before.
+func (a *attachment) reason() error {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.why
 }
 
 // problem is the reason for the end, nil if that was an ordinary one.

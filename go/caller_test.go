@@ -9,8 +9,8 @@ import (
 	"github.com/xll-gen/shm/go/internal/cpu"
 )
 
-// caller is the calling role of a slot (spec, section 4.1), as small as the tests can do with.
-type caller struct {
+// peerCaller is the calling role of a slot (spec, section 4.1), as small as the tests can do with.
+type peerCaller struct {
 	slot       *slot
 	wait       waiter
 	stop       uint32
@@ -30,26 +30,26 @@ func (a answer) String() string {
 	return fmt.Sprintf("status %d, message %d, %q", a.status, a.messageID, a.payload)
 }
 
-func newCaller(s *slot) *caller {
-	c := &caller{slot: s}
+func newPeerCaller(s *slot) *peerCaller {
+	c := &peerCaller{slot: s}
 	c.wait = newWaiter(&s.responder.state, &s.annex.callerWaiting, &c.stop, c.answered, s.callerBell, WaitBalanced)
 	return c
 }
 
 // call is one exchange.
-func (c *caller) call(messageID uint32, payload []byte) (answer, error) {
+func (c *peerCaller) call(messageID uint32, payload []byte) (answer, error) {
 	c.post(messageID, payload)
 	return c.result()
 }
 
 // post publishes a request.
-func (c *caller) post(messageID uint32, payload []byte) {
+func (c *peerCaller) post(messageID uint32, payload []byte) {
 	c.describe(messageID, payload)
 	c.set(codeRequest)
 }
 
 // describe begins the next exchange and says all of it but the state.
-func (c *caller) describe(messageID uint32, payload []byte) {
+func (c *peerCaller) describe(messageID uint32, payload []byte) {
 	c.generation = (c.generation + 1) & (1<<(32-generationShift) - 1)
 	c.requests++
 	c.messageID = messageID
@@ -71,18 +71,13 @@ func (c *caller) describe(messageID uint32, payload []byte) {
 	c.slot.turn.transportID = id
 }
 
-// isTiny tells which requests the spec has sent as tiny ones.
-func isTiny(messageID uint32, size int) bool {
-	return size <= tinyNamedCapacity || messageID == MessageNormal && size <= tinyCapacity
-}
-
 // id tells the request from others. The low bits, which are the message's, are 0.
-func (c *caller) id() uint64 {
+func (c *peerCaller) id() uint64 {
 	return uint64(c.slot.index+1)<<transportIDSlotShift | c.requests<<transportIDCountShift
 }
 
 // set publishes the caller's word.
-func (c *caller) set(code uint32) {
+func (c *peerCaller) set(code uint32) {
 	if code == codeRequest && c.tiny {
 		code |= flagTiny
 	}
@@ -91,18 +86,18 @@ func (c *caller) set(code uint32) {
 	}
 }
 
-func (c *caller) answeredTiny() bool {
+func (c *peerCaller) answeredTiny() bool {
 	return c.tiny && atomic.LoadUint32(&c.slot.turn.tinyState) == wordFor(c.generation, codeResponse)
 }
 
-func (c *caller) answeredOrdinarily() bool {
+func (c *peerCaller) answeredOrdinarily() bool {
 	return unattended(atomic.LoadUint32(&c.slot.responder.state)) == wordFor(c.generation, codeResponse)
 }
 
-func (c *caller) answered() bool { return c.answeredTiny() || c.answeredOrdinarily() }
+func (c *peerCaller) answered() bool { return c.answeredTiny() || c.answeredOrdinarily() }
 
 // result waits for the response and checks it.
-func (c *caller) result() (answer, error) {
+func (c *peerCaller) result() (answer, error) {
 	if err := c.await(); err != nil {
 		return answer{}, err
 	}
@@ -121,7 +116,7 @@ func (c *caller) result() (answer, error) {
 	return answer{line.status, line.messageID, c.slot.response[:line.size]}, nil
 }
 
-func (c *caller) await() error {
+func (c *peerCaller) await() error {
 	for polls := c.wait.budget; polls > 0; polls-- {
 		if c.answered() {
 			c.wait.spinPaid()

@@ -34,6 +34,15 @@
 // for itself, for the sake of a C library, calls runtime.LockOSThread in its first request; the Go
 // scheduler then makes each wait that does not end at once some twenty microseconds longer.
 //
+// # Calls
+//
+// A host that has guest slots can be called: Client.Call sends a request and waits for the response, from any goroutine,
+// also from inside a handler. Its error tells the request's fate: whether a handler may have seen it. See WithCallSlots,
+// and WithCallsOnly for a client that serves nothing:
+//
+//	response := make([]byte, 1024)
+//	size, err := client.Call(ctx, shm.MessageNormal, []byte("hello"), response)
+//
 // # Waiting
 //
 // A worker spins, then yields, then sleeps, as its WaitPolicy says and as lately paid. When nothing happens it

@@ -41,6 +41,30 @@ var (
 	// ErrUnknownMessage: to be returned by a MessageHandler for a message id that it does not
 	// know; the caller then gets the status of that name.
 	ErrUnknownMessage = errors.New("shm: the guest does not handle this message id")
+	// ErrAllSlotsBusy: no slot became free before the call was over.
+	ErrAllSlotsBusy = errors.New("shm: no slot became free before the deadline")
+	// ErrBadMessageID: the message id is reserved.
+	ErrBadMessageID = errors.New("shm: the message id is reserved")
+	// ErrRequestTooLarge: the request is larger than a slot takes.
+	ErrRequestTooLarge = errors.New("shm: the request is larger than its buffer")
+	// ErrResponseTooLarge: the host's handler returned more than a slot takes.
+	ErrResponseTooLarge = errors.New("shm: the response is larger than the slot's buffer")
+	// ErrBufferTooSmall: the response is larger than the slice given for it.
+	ErrBufferTooSmall = errors.New("shm: the response is larger than the buffer given for it")
+	// ErrHandlerFailed: the host's handler reported an error; its text is part of this one's.
+	ErrHandlerFailed = errors.New("shm: the guest's handler reported an error")
+	// ErrProtocolViolated: the host broke the protocol.
+	ErrProtocolViolated = errors.New("shm: the peer broke the protocol")
+	// ErrTimeout: the call was over, by a deadline or its context, and the request was not started.
+	ErrTimeout = errors.New("shm: the deadline passed before the request was started")
+	// ErrTimeoutMaybeExecuted: the same, but a handler had begun it.
+	ErrTimeoutMaybeExecuted = errors.New("shm: the deadline passed; the request may have been executed")
+	// ErrClosedMaybeExecuted: the client or the host was closed while a handler had the request.
+	ErrClosedMaybeExecuted = errors.New("shm: closed; the request may have been executed")
+	// ErrPeerDiedMaybeExecuted: the host died while a handler had the request.
+	ErrPeerDiedMaybeExecuted = errors.New("shm: the peer process is gone; the request may have been executed")
+	// ErrRegionLostMaybeExecuted: the same after the request was sent.
+	ErrRegionLostMaybeExecuted = errors.New("shm: the region's memory was taken away; the request may have been executed")
 )
 
 // failure is a sentinel with the text of one occasion and, if there is one, the error beneath it.

@@ -71,7 +71,7 @@ func FuzzAttach(f *testing.F) {
 type hostileRequest struct{ size, messageID, flags, tiny, named uint32 }
 
 // post publishes the request with a payload of whatever is there.
-func (r hostileRequest) post(c *caller, payload []byte) {
+func (r hostileRequest) post(c *peerCaller, payload []byte) {
 	c.generation++
 	c.requests++
 	c.tiny = r.tiny != 0

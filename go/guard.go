@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -23,18 +24,22 @@ type fault interface {
 func (r *region) guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		value := recover()
-		if value == nil {
-			return
-		}
-		if f, is := value.(fault); !is || !r.contains(f.Addr()) {
-			panic(value)
-		}
-		if err = r.restore(); err == nil { // somebody else was faster
-			err = r.lost()
+		if value := recover(); value != nil {
+			err = r.recovered(value)
 		}
 	}()
 	return f()
+}
+
+// recovered is the error of a panic that was a fault in the region's memory. Any other panic goes on.
+func (r *region) recovered(value interface{}) error {
+	if f, is := value.(fault); !is || !r.contains(f.Addr()) {
+		panic(value)
+	}
+	if err := r.restore(); err != nil {
+		return err
+	}
+	return r.lost() // somebody else was faster
 }
 
 func (r *region) contains(address uintptr) bool {
@@ -48,11 +53,15 @@ func (r *region) restore() error {
 	if err != nil || size >= r.layout.regionSize {
 		return err
 	}
+	atomic.StoreUint32(&r.cut, 1) // before there is memory again, which is not what was there
 	if err := r.object.resize(r.layout.regionSize); err != nil {
 		return err
 	}
 	return r.lost()
 }
+
+// wasCut tells whether what stands in the region may be gone, though there is memory again.
+func (r *region) wasCut() bool { return atomic.LoadUint32(&r.cut) != 0 }
 
 func (r *region) lost() error {
 	return &failure{ErrRegionLost, fmt.Sprintf("somebody cut the object of %q short; connect anew", r.name), nil}

@@ -25,8 +25,9 @@ type Client struct {
 	closing context.Context // done once Close was called
 	cancel  context.CancelFunc
 
-	renewing sync.Mutex // held by who waits for the next host
-	mutex    sync.Mutex // guards what follows
+	calls    atomic.Value // the present attachment's *pool
+	renewing sync.Mutex   // held by who waits for the next host
+	mutex    sync.Mutex   // guards what follows
 	started  bool
 	now      *attachment
 }
@@ -61,6 +62,7 @@ func ConnectContext(ctx context.Context, name string, options ...Option) (*Clien
 	if c.now, err = c.awaitHost(ctx, s.attachTimeout); err != nil {
 		return nil, err
 	}
+	c.calls.Store(c.now.calls)
 	c.closing, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -161,6 +163,8 @@ func (c *Client) Start() error {
 		return &failure{ErrClosed, "the client was closed; connect anew", nil}
 	case c.started:
 		return &failure{ErrBusy, "the client was started before; start it once", nil}
+	case c.settings.callsOnly:
+		return &failure{ErrInvalidArgument, "the client only calls; connect without WithCallsOnly to serve", nil}
 	case c.currentHandler() == nil:
 		return &failure{ErrInvalidArgument, "there is no handler; call Handle or HandleMessage first", nil}
 	}
@@ -222,6 +226,7 @@ func (c *Client) attachAnew(old *attachment) error {
 		return err
 	}
 	c.now = a
+	c.calls.Store(a.calls)
 	return nil
 }
 

@@ -129,7 +129,7 @@ func TestWhatTheTurnLineCannotSayStandsInTheResponderLine(t *testing.T) {
 	}
 }
 
-func (c *caller) expectResult(t testing.TB, want answer) {
+func (c *peerCaller) expectResult(t testing.TB, want answer) {
 	t.Helper()
 	if got, err := c.result(); err != nil || got.String() != want.String() {
 		t.Fatalf("the answer is %v, %v instead of %v", got, err, want)
@@ -276,7 +276,7 @@ func TestCloseDuringTraffic(t *testing.T) {
 	var callers sync.WaitGroup
 	for _, c := range h.callers {
 		callers.Add(1)
-		go func(c *caller) {
+		go func(c *peerCaller) {
 			defer callers.Done()
 			for i := 0; ; i++ {
 				payload := fmt.Sprint("request ", i)

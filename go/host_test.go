@@ -30,7 +30,7 @@ type host struct {
 	*region
 	header  *exchangeHeader
 	line    *hostFields
-	callers []*caller
+	callers []*peerCaller
 }
 
 var regionCount uint32
@@ -94,7 +94,7 @@ func (h *host) finish() {
 		if err != nil {
 			panic(err)
 		}
-		h.callers = append(h.callers, newCaller(s))
+		h.callers = append(h.callers, newPeerCaller(s))
 	}
 	atomic.StoreUint32(&h.header.version, versionMajor<<16|versionMinor)
 }
@@ -126,7 +126,7 @@ func (h *host) serve(t testing.TB, handler MessageHandler, options ...Option) *C
 }
 
 // attended tells whether a slot's responder says that it is there.
-func (c *caller) attended() bool {
+func (c *peerCaller) attended() bool {
 	return atomic.LoadUint32(&c.slot.responder.state)&flagAttended != 0
 }
 
@@ -141,7 +141,7 @@ func (h *host) claimed(t testing.TB, index int) bool {
 }
 
 // expect calls and compares the answer.
-func (c *caller) expect(t testing.TB, messageID uint32, payload string, want answer) {
+func (c *peerCaller) expect(t testing.TB, messageID uint32, payload string, want answer) {
 	t.Helper()
 	got, err := c.call(messageID, []byte(payload))
 	if err != nil {

@@ -123,7 +123,8 @@ type hostFields struct {
 	pid          uint32
 	_            uint32
 	pidNamespace uint64
-	_            [40]byte
+	closing      uint32 // atomic
+	_            [36]byte
 }
 
 // firstLines is what stands before the slots.

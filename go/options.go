@@ -10,6 +10,9 @@ import (
 // DefaultAttachTimeout is how long Connect waits for the host.
 const DefaultAttachTimeout = 10 * time.Second
 
+// DefaultCallTimeout is how long a Call waits whose context has no deadline.
+const DefaultCallTimeout = 10 * time.Second
+
 // Option changes one thing about a connection; see ConnectContext.
 type Option func(*settings)
 
@@ -21,15 +24,21 @@ type settings struct {
 	sealedFolder  string // "": the region is a named one
 	wait          WaitPolicy
 	reconnect     bool
-	problem       error // of the first option that is out of its range
+	callsOnly     bool
+	callSlots     int           // fewer than 0: as many as it serves host slots, as far as there are some left
+	callTimeout   time.Duration // of calls whose context has no deadline
+	problem       error         // of the first option that is out of its range
 }
 
 func settingsOf(options []Option) (settings, error) {
-	s := settings{slotsEach: 1, attachTimeout: DefaultAttachTimeout, wait: WaitBalanced}
+	s := settings{slotsEach: 1, callSlots: -1, callTimeout: DefaultCallTimeout, attachTimeout: DefaultAttachTimeout, wait: WaitBalanced}
 	for _, option := range options {
 		if option != nil {
 			option(&s)
 		}
+	}
+	if s.callsOnly && (s.workers > 0 || s.slotsEach > 1 || s.reconnect || s.callSlots == 0) {
+		s.refuse("WithCallsOnly has no workers, does not reconnect and needs a call slot; leave out what contradicts it")
 	}
 	return s, s.problem
 }
@@ -108,4 +117,33 @@ func WithWait(policy WaitPolicy) Option {
 // serve on with the same handler. It waits for that host until Close. A shutdown message still ends the client.
 func WithReconnect() Option {
 	return func(s *settings) { s.reconnect = true }
+}
+
+// WithCallSlots claims n guest slots, for as many calls of the host at a time; it is ErrNoSlot if fewer are left. 0 claims
+// none. The default is as many as the client serves host slots, as far as there are some left, and with
+// WithCallsOnly one.
+func WithCallSlots(n int) Option {
+	return func(s *settings) {
+		if n < 0 {
+			s.refuse("the number of call slots is %d; give 0 or more", n)
+		}
+		s.callSlots = n
+	}
+}
+
+// WithCallsOnly makes a client that serves nothing, but calls the host. It has nothing to start, claims no host
+// slot, and does not reconnect.
+func WithCallsOnly() Option {
+	return func(s *settings) { s.callsOnly = true }
+}
+
+// WithCallTimeout sets how long a Call waits whose context has no deadline, counted from when it begins to wait:
+// DefaultCallTimeout if not given; time.Duration(math.MaxInt64) is for ever.
+func WithCallTimeout(d time.Duration) Option {
+	return func(s *settings) {
+		if d <= 0 {
+			s.refuse("the call timeout is %v; give more than 0", d)
+		}
+		s.callTimeout = d
+	}
 }

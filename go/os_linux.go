@@ -221,11 +221,24 @@ const (
 	futexWake = 1
 )
 
-func (f *futex) sleep(seen uint32) error {
+func (f *futex) sleep(seen uint32) error { return f.wait(seen, nil) }
+
+// mostSleep is short enough for every form of a time. A sleep may end early.
+const mostSleep = time.Hour
+
+func (f *futex) sleepFor(seen uint32, limit time.Duration) error {
+	if limit > mostSleep {
+		limit = mostSleep
+	}
+	timeout := unix.NsecToTimespec(int64(limit))
+	return f.wait(seen, &timeout)
+}
+
+func (f *futex) wait(seen uint32, timeout *unix.Timespec) error {
 	// Syscall6 and not RawSyscall6: the scheduler must be able to use this processor meanwhile.
 	_, _, code := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(f.word)), futexWait,
-		uintptr(seen), 0, 0, 0)
-	if code == 0 || code == unix.EAGAIN || code == unix.EINTR {
+		uintptr(seen), uintptr(unsafe.Pointer(timeout)), 0, 0)
+	if code == 0 || code == unix.EAGAIN || code == unix.EINTR || code == unix.ETIMEDOUT {
 		return nil
 	}
 	if code == unix.EFAULT {
@@ -246,6 +259,16 @@ type namedSemaphore struct{ *semaphore.Semaphore }
 
 func (s *namedSemaphore) sleep(uint32) error {
 	if err := s.Wait(); err != nil {
+		return systemError("semaphore wait", err)
+	}
+	return nil
+}
+
+func (s *namedSemaphore) sleepFor(_ uint32, limit time.Duration) error {
+	if limit > mostSleep {
+		limit = mostSleep
+	}
+	if err := s.WaitFor(limit); err != nil {
 		return systemError("semaphore wait", err)
 	}
 	return nil

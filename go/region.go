@@ -23,6 +23,7 @@ type region struct {
 	memory  []byte
 	slots   []*slot // those with open doorbells
 	users   int32   // atomic
+	cut     uint32  // atomic; not 0: somebody cut the object short
 }
 
 // notReady says that there is no host to attach to yet; trying again may help.
@@ -118,6 +119,9 @@ func (r *region) readFirstLines(size uint64) (*firstLines, error) {
 	}
 	return first, r.object.read(bytes)
 }
+
+// hostLine is the host's own line in the region.
+func (r *region) hostLine() *hostFields { return &(*firstLines)(unsafe.Pointer(&r.memory[0])).host }
 
 // checkHeader checks a private copy of the header against an object of that size.
 func checkHeader(name string, header *exchangeHeader, size uint64) (geometry, error) {

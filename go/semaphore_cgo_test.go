@@ -5,7 +5,9 @@
 package shm
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/xll-gen/shm/go/internal/semaphoretest"
 )
@@ -62,5 +64,25 @@ func TestASemaphoreThatIsMissing(t *testing.T) {
 	expectRefusal(t, h.name, ErrNoHost, semaphoreName(h.name, 0, callerSide))
 	if semaphoreName("N", 12, responderSide) != "/simpleipc.N.12.r" {
 		t.Error(semaphoreName("N", 12, responderSide))
+	}
+}
+
+// A call sleeps on a semaphore, and its deadline ends that.
+func TestCallsOverSemaphores(t *testing.T) {
+	bounded(t)
+	h := newSemaphoreHost(t, 1)
+	h.header.hostSlots, h.header.guestSlots = 0, 1
+	p := &peerResponder{slot: h.callers[0].slot}
+	client := h.connect(t, WithCallsOnly(), WithWait(WaitPolicy{}), WithCallTimeout(20*time.Millisecond))
+	_, err := client.Call(context.Background(), 0, nil, nil)
+	expectCallError(t, err, ErrTimeout, NotStarted)
+	p.run(t, (*peerResponder).echo)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for i := 0; i < 100; i++ {
+		response := make([]byte, 64)
+		if size, err := client.Call(ctx, 0, []byte("x"), response); err != nil || string(response[:size]) != "x" {
+			t.Fatal(size, err)
+		}
 	}
 }

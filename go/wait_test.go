@@ -52,6 +52,8 @@ func (f *waitFakes) sleep(seen uint32) error {
 	return f.onSleep(f.sleeps)
 }
 
+func (f *waitFakes) sleepFor(seen uint32, _ time.Duration) error { return f.sleep(seen) }
+
 func (f *waitFakes) ring()  {}
 func (f *waitFakes) close() {}
 

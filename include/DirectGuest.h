@@ -9,22 +9,10 @@
 #ifndef SIMPLEIPC_DIRECTGUEST_H
 #define SIMPLEIPC_DIRECTGUEST_H
 
-#include <algorithm>
-#include <exception>
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
-
-#if defined(__GLIBCXX__)
-#include <cxxabi.h>
-/** What unwinds a thread that ends is caught by a reference to nothing, which UBSan minds. */
-#define SIPC_CATCHES_FORCED_UNWIND __attribute__((no_sanitize("null")))
-#else
-/** Elsewhere what unwinds a thread that ends is not caught by `...`. */
-#define SIPC_CATCHES_FORCED_UNWIND
-#endif
+#include <vector>
 
 #include "DirectHost.h"
 
@@ -34,28 +22,6 @@ namespace shm {
 struct GuestOptions : sipc_guest_options {
     GuestOptions() : sipc_guest_options{} {}
 };
-
-/** Answers one request; see sipc_handler. It may throw. */
-using Handler = std::function<sipc_status(const sipc_request &request, sipc_response &response)>;
-
-namespace detail {
-/** Makes a text the response. One that does not fit is cut between two characters and ends with
- * "...". */
-inline void WriteText(sipc_response &response, std::string_view text) {
-    std::string_view end;
-    response.size = 0;
-    if (text.size() > response.capacity) {
-        end = "...";
-        if (response.capacity < end.size()) return;
-        std::size_t size = response.capacity - end.size();
-        while (size != 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) size--;
-        text = text.substr(0, size);
-    }
-    auto *to = static_cast<char *>(response.data);
-    std::copy(end.begin(), end.end(), std::copy(text.begin(), text.end(), to));
-    response.size = static_cast<uint32_t>(text.size() + end.size());
-}
-} // namespace detail
 
 /**
  * A guest: the slots of a region that this process serves, with one handler.
@@ -93,7 +59,7 @@ public:
     Error Start(Handler handler) {
         if (!handler) return Error(sipc_guest_start(guest_, nullptr, nullptr));
         auto kept = std::make_unique<Handler>(std::move(handler));
-        sipc_status status = sipc_guest_start(guest_, Answer, kept.get());
+        sipc_status status = sipc_guest_start(guest_, detail::Answer, kept.get());
         if (status == SIPC_OK) handler_ = std::move(kept);
         return Error(status);
     }
@@ -103,9 +69,32 @@ public:
 
     /** Answers what stands ready, without waiting; see sipc_guest_poll(). */
     Error Poll(const Handler &handler, uint32_t *served = nullptr) {
-        return Error(sipc_guest_poll(guest_, handler ? Answer : nullptr,
+        return Error(sipc_guest_poll(guest_, handler ? detail::Answer : nullptr,
                                      const_cast<Handler *>(&handler), served));
     }
+
+    /**
+     * Calls the host and waits for the response, also from a handler; see sipc_guest_call().
+     * With SIPC_HANDLER_FAILED resp holds the handler's text.
+     */
+    Error Call(const uint8_t *data, uint32_t size, uint32_t msgId, std::vector<uint8_t> &resp,
+               Timeout timeout = DefaultTimeout) {
+        sipc_call call = detail::CallInto(resp, data, size, msgId, timeout);
+        Error error(sipc_guest_call(guest_, &call));
+        if (call.response_size == 0) resp.clear();
+        return error;
+    }
+
+    /** Acquires a guest slot to call the host in place; see sipc_guest_acquire(). */
+    Error Acquire(Slot &slot, Timeout timeout = DefaultTimeout) {
+        sipc_session *session = nullptr;
+        sipc_status status = sipc_guest_acquire(guest_, detail::Nanoseconds(timeout), &session);
+        slot = Slot(session);
+        return Error(status);
+    }
+
+    /** @return how many calls of the host it can make at a time; 0 before Attach(). */
+    uint32_t CallSlots() const { return guest_ ? sipc_guest_call_slots(guest_) : 0; }
 
     /** Tells all workers to end, from any thread or handler; see sipc_guest_stop(). */
     void Stop() { sipc_guest_stop(guest_); }
@@ -127,31 +116,10 @@ public:
     sipc_guest *Handle() const { return guest_; }
 
 private:
-    // Exceptions must not pass through the C library; what unwinds a thread that ends must.
-    SIPC_CATCHES_FORCED_UNWIND
-    static sipc_status Answer(void *context, const sipc_request *request, sipc_response *response) {
-        sipc_response failure = *response; // the handler may leave anything in the other
-        try {
-            return (*static_cast<const Handler *>(context))(*request, *response);
-#if defined(__GLIBCXX__)
-        } catch (abi::__forced_unwind &) {
-            throw;
-#endif
-        } catch (const std::exception &exception) {
-            detail::WriteText(failure, exception.what());
-        } catch (...) {
-            detail::WriteText(failure, "the handler threw what is not a std::exception");
-        }
-        *response = failure;
-        return SIPC_SYSTEM;
-    }
-
     std::unique_ptr<Handler> handler_; // of the workers
     sipc_guest *guest_ = nullptr;
 };
 
 } // namespace shm
-
-#undef SIPC_CATCHES_FORCED_UNWIND
 
 #endif

@@ -9,7 +9,6 @@
 #ifndef SIMPLEIPC_DIRECTHOST_H
 #define SIMPLEIPC_DIRECTHOST_H
 
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -18,73 +17,35 @@
 #include <utility>
 #include <vector>
 
-#include "simpleipc/simpleipc.h"
-
-/** An ordinary request. */
-constexpr uint32_t MSG_ID_NORMAL = SIPC_MESSAGE_NORMAL;
-/** Answered by the guest's library. */
-constexpr uint32_t MSG_ID_HEARTBEAT_REQ = SIPC_MESSAGE_HEARTBEAT_REQUEST;
-/** What a heartbeat is answered with. */
-constexpr uint32_t MSG_ID_HEARTBEAT_RESP = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
-/** Ends the guest's workers. */
-constexpr uint32_t MSG_ID_SHUTDOWN = SIPC_MESSAGE_SHUTDOWN;
-/** The first id that is the application's own. */
-constexpr uint32_t MSG_ID_USER = SIPC_MESSAGE_FIRST_USER;
+#include "DirectError.h"
+#include "DirectHandler.h"
 
 namespace shm {
 
-/** What became of a request: see sipc_fate. */
-enum class Fate {
-    NotStarted = SIPC_FATE_NOT_STARTED,
-    MaybeExecuted = SIPC_FATE_MAYBE_EXECUTED,
-    Answered = SIPC_FATE_ANSWERED
-};
-
-/** Outcome of an operation. Converts to true when it failed, as std::error_code does. */
-class [[nodiscard]] Error {
-public:
-    /** Success. */
-    Error() = default;
-    /** @param status a status of the C API, made in this thread just now. */
-    explicit Error(sipc_status status) : status_(status) {}
-
-    /** @return true if the operation failed. */
-    explicit operator bool() const { return status_ != SIPC_OK; }
-    /** @return the status, to be compared with SIPC_TIMEOUT and the like. */
-    sipc_status Status() const { return status_; }
-    /** @return its name, as "SIPC_TIMEOUT". */
-    const char *Name() const { return sipc_status_name(status_); }
-    /** @return its message in plain English. */
-    const char *Message() const { return sipc_status_message(status_); }
-    /** @return what was wrong and what to do, as of this thread's last failure. */
-    const char *Text() const { return status_ == SIPC_OK ? "" : sipc_error_text(); }
-    /** @return what became of the request. */
-    shm::Fate Fate() const { return static_cast<shm::Fate>(sipc_status_fate(status_)); }
-    /** Compares with a status. */
-    friend bool operator==(const Error &error, sipc_status status) {
-        return error.status_ == status;
-    }
-    /** Compares with a status. */
-    friend bool operator!=(const Error &error, sipc_status status) {
-        return error.status_ != status;
-    }
-
-private:
-    sipc_status status_ = SIPC_OK;
-};
-
-/** A timeout; Default is the host's own, Forever is none. */
-using Timeout = std::chrono::nanoseconds;
-/** The host's default timeout. */
-constexpr Timeout DefaultTimeout = Timeout::zero();
-/** No timeout. */
-constexpr Timeout Forever = Timeout::max();
-
 namespace detail {
-/** Nanoseconds for the C API; a negative timeout has passed already. */
-inline uint64_t Nanoseconds(Timeout timeout) {
-    if (timeout == Forever) return SIPC_FOREVER;
-    return timeout < Timeout::zero() ? 1 : static_cast<uint64_t>(timeout.count());
+// Makes room for the response. Exceptions must not pass through the C library.
+inline void *Reserve(void *context, uint32_t size) noexcept {
+    auto *resp = static_cast<std::vector<uint8_t> *>(context);
+    try {
+        resp->resize(size);
+    } catch (...) {
+        resp->clear();
+        return nullptr;
+    }
+    return resp->data();
+}
+
+/** A call whose response becomes the content of a vector; one of no bytes leaves it as it is. */
+inline sipc_call CallInto(std::vector<uint8_t> &resp, const uint8_t *data, uint32_t size,
+                          uint32_t msgId, Timeout timeout) {
+    sipc_call call{};
+    call.message_id = msgId;
+    call.request = data;
+    call.request_size = size;
+    call.timeout_ns = Nanoseconds(timeout);
+    call.reserve = Reserve;
+    call.reserve_context = &resp;
+    return call;
 }
 } // namespace detail
 
@@ -159,6 +120,11 @@ struct Options : sipc_host_options {
     Options() : sipc_host_options{} {}
 };
 
+/** How a host serves its guests; see sipc_serve_options. */
+struct ServeOptions : sipc_serve_options {
+    ServeOptions() : sipc_serve_options{} {}
+};
+
 /**
  * A host. Any number of threads may call at a time.
  *
@@ -170,6 +136,7 @@ public:
     DirectHost() = default;
     DirectHost(const DirectHost &) = delete;
     DirectHost &operator=(const DirectHost &) = delete;
+    /** Closes the region. Not from a handler of this host. */
     ~DirectHost() { sipc_host_close(host_); }
 
     /**
@@ -191,8 +158,27 @@ public:
         // stead.
         const char *text = name.find('\0') == std::string::npos ? name.c_str() : "";
         sipc_status status = sipc_host_create(text, slots, dataSize, &options, &created);
-        if (status == SIPC_OK) sipc_host_close(std::exchange(host_, created));
+        if (status == SIPC_OK) {
+            sipc_host_close(std::exchange(host_, created));
+            handler_.reset();
+        }
         return Error(status);
+    }
+
+    /** Answers what guests call, with threads of its own, until Shutdown(); see sipc_host_serve().
+     */
+    Error Serve(Handler handler, const ServeOptions &options = ServeOptions()) {
+        if (!handler) return Error(sipc_host_serve(host_, &options, nullptr, nullptr));
+        auto kept = std::make_unique<Handler>(std::move(handler));
+        sipc_status status = sipc_host_serve(host_, &options, detail::Answer, kept.get());
+        if (status == SIPC_OK) handler_ = std::move(kept);
+        return Error(status);
+    }
+
+    /** Answers what guests have called, without waiting; see sipc_host_poll(). */
+    Error Poll(const Handler &handler, uint32_t *served = nullptr) {
+        return Error(sipc_host_poll(host_, handler ? detail::Answer : nullptr,
+                                    const_cast<Handler *>(&handler), served));
     }
 
     /**
@@ -214,13 +200,7 @@ public:
     /** The same with a timeout and a typed error; slot may be SIPC_ANY_SLOT. */
     Error Call(uint32_t slot, const uint8_t *data, uint32_t size, uint32_t msgId,
                std::vector<uint8_t> &resp, Timeout timeout = DefaultTimeout) {
-        sipc_call call{};
-        call.message_id = msgId;
-        call.request = data;
-        call.request_size = size;
-        call.timeout_ns = detail::Nanoseconds(timeout);
-        call.reserve = Reserve;
-        call.reserve_context = &resp;
+        sipc_call call = detail::CallInto(resp, data, size, msgId, timeout);
         Error error(slot == SIPC_ANY_SLOT ? sipc_host_call(host_, &call)
                                           : sipc_host_call_slot(host_, slot, &call));
         // Not cleared before: a vector that keeps its size need not be filled with zeros.
@@ -249,22 +229,11 @@ public:
     sipc_host *Handle() const { return host_; }
 
 private:
-    // Makes room for the response. Exceptions must not pass through the C library.
-    static void *Reserve(void *context, uint32_t size) noexcept {
-        auto *resp = static_cast<std::vector<uint8_t> *>(context);
-        try {
-            resp->resize(size);
-        } catch (...) {
-            resp->clear();
-            return nullptr;
-        }
-        return resp->data();
-    }
-
     static int Result(const Error &error, const std::vector<uint8_t> &resp) {
         return error ? static_cast<int>(error.Status()) : static_cast<int>(resp.size());
     }
 
+    std::unique_ptr<Handler> handler_; // of the workers
     sipc_host *host_ = nullptr;
 };
 

@@ -22,6 +22,11 @@ static bool answered(const void *role) {
     return find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller)) != NOWHERE;
 }
 
+static bool answered_or_closing(const void *role) {
+    const struct sipc_caller *caller = role;
+    return answered(caller) || sipc_slot_is_closing(caller->slot);
+}
+
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
                       const sipc_wait_policy *policy, const sipc_word *interrupt) {
     *caller = (struct sipc_caller){.slot = slot, .stale = {UINT32_MAX, UINT32_MAX}};
@@ -36,6 +41,11 @@ sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message
             SIPC_REQUEST_TOO_LARGE,
             "the request has %u bytes, a slot takes %u; send less or create larger slots",
             request_size, caller->slot->request_capacity);
+    if (caller->slot->guest_calls && message_id == SIPC_MESSAGE_SHUTDOWN)
+        return sipc_fail(SIPC_BAD_MESSAGE_ID,
+                         "the message id %u ends the workers of a guest; a guest cannot end its "
+                         "host's",
+                         message_id);
     if (message_id < SIPC_MESSAGE_FIRST_USER && message_id != SIPC_MESSAGE_NORMAL &&
         message_id != SIPC_MESSAGE_HEARTBEAT_REQUEST && message_id != SIPC_MESSAGE_SHUTDOWN)
         return sipc_fail(SIPC_BAD_MESSAGE_ID,
@@ -147,9 +157,39 @@ static enum place cancel(struct sipc_caller *caller) {
     return place;
 }
 
+// The count of requests goes on from the id that stands there, or from its complement.
+static uint64_t requests_before(const struct sipc_slot *slot) {
+    const uint64_t own = slot->index + UINT64_C(1);
+    uint64_t id = ((const volatile struct sipc_turn_line *)slot->turn)->transport_id;
+    if (id >> SIPC_TRANSPORT_ID_SLOT_SHIFT != own) id = ~id;
+    if (id >> SIPC_TRANSPORT_ID_SLOT_SHIFT != own) return 0;
+    return id >> SIPC_TRANSPORT_ID_COUNT_SHIFT & SIPC_TRANSPORT_ID_COUNT_MASK;
+}
+
+void sipc_caller_succeed(struct sipc_caller *caller) {
+    const struct sipc_slot *slot = caller->slot;
+    sipc_store_relaxed(&slot->annex->caller_waiting, 0);
+    sipc_store_plain(slot->annex->deadline, 0);
+    sipc_store_plain(slot->annex->trace_id, 0);
+    uint32_t state = sipc_load_acquire(&slot->turn->caller_state);
+    caller->generation = sipc_state_generation(state);
+    caller->requests = requests_before(slot);
+    caller->tiny = true; // a response may stand in either line
+    sipc_caller_note_stale(caller);
+    if (sipc_state_code(state) == SIPC_CODE_REQUEST)
+        cancel(caller);
+    else if (sipc_state_code(state) == SIPC_CODE_CANCELLED)
+        caller->abandoned = !answered(caller) && sipc_load_acquire(&slot->owner->started) ==
+                                                     sipc_state(caller->generation, 0);
+    caller->damaged = false;
+}
+
 static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
     bool started = caller->abandoned;
     const char *fate = started ? "maybe executed" : "not started";
+    if (why == SIPC_WAIT_READY && sipc_slot_is_closing(caller->slot))
+        return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
+                         "the host was shut down during the call; the request was %s", fate);
     if (why == SIPC_WAIT_READY)
         return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response in slot %u was taken back",
                          caller->slot->index);
@@ -183,7 +223,7 @@ static sipc_status interrupted_at_once(struct sipc_caller *caller, struct sipc_a
     enum place place = cancel(caller);
     sipc_status status = place == NOWHERE ? gave_up(caller, SIPC_WAIT_INTERRUPTED)
                                           : take_answer(caller, place, answer);
-    sipc_caller_close(caller);
+    if (!caller->slot->guest_calls) sipc_caller_close(caller);
     return status;
 }
 
@@ -206,7 +246,7 @@ sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
     if (spun == SIPC_NOT_SPUN) return interrupted_at_once(caller, answer);
     enum sipc_wait_result result = SIPC_WAIT_READY;
     if (spun == SIPC_SPUN_IN_VAIN)
-        result = sipc_wait_slow(&caller->waiter, answered, caller, deadline);
+        result = sipc_wait_slow(&caller->waiter, answered_or_closing, caller, deadline);
     return sipc_caller_end(caller, result, answer);
 }
 

@@ -7,9 +7,11 @@
 #include "internal/errors.h"
 #include "internal/lock.h"
 #include "internal/placement.h"
+#include "internal/service.h"
 #include "internal/wait.h"
 
 #define DEFAULT_ATTACH_TIMEOUT_NS UINT64_C(10000000000)
+#define DEFAULT_CALL_TIMEOUT_NS UINT64_C(10000000000)
 // Between two attempts to attach: short for a host that comes soon, cheap for one that comes late.
 #define FIRST_PAUSE_NS UINT64_C(1000000)
 #define LONGEST_PAUSE_NS UINT64_C(16000000)
@@ -21,13 +23,14 @@ struct sipc_guest {
     struct sipc_placement placement;
     sipc_handler handler;
     void *context;
-    uint32_t forks;     // of the process that made it
-    sipc_word stopping; // 1: for good; waited on while there is no host
-    sipc_word started;  // 1: worker threads were started
-    sipc_word slots;    // of the last attachment
-    sipc_word waits;    // threads in sipc_guest_wait(); waited on
-    sipc_word turn;     // lock: one of those waits for the host's end and for the next host
-    sipc_word lock;     // guards what follows
+    uint32_t forks;       // of the process that made it
+    sipc_word stopping;   // 1: for good; waited on while there is no host
+    sipc_word started;    // 1: worker threads were started
+    sipc_word slots;      // of the last attachment
+    sipc_word call_slots; // the same
+    sipc_word waits;      // threads in sipc_guest_wait(); waited on
+    sipc_word turn;       // lock: one of those waits for the host's end and for the next host
+    sipc_word lock;       // guards what follows
     struct sipc_attachment *now; // NULL between two hosts; changed by who has the turn as well
 };
 
@@ -43,11 +46,14 @@ static sipc_status check_guest(const sipc_guest *guest) {
 static sipc_status check_serving(const sipc_guest *guest, sipc_handler handler) {
     sipc_status status = check_guest(guest);
     if (!status && !handler) status = sipc_fail(SIPC_INVALID_ARGUMENT, "the handler is NULL");
+    if (!status && guest->options.calls_only)
+        status = sipc_fail(SIPC_INVALID_ARGUMENT,
+                           "the guest was attached with calls_only; attach without to serve");
     return status;
 }
 
 static sipc_status check_outside(const sipc_guest *guest) {
-    if (!sipc_attachment_handles(guest)) return SIPC_OK;
+    if (!sipc_service_handles(guest)) return SIPC_OK;
     return sipc_fail(SIPC_BUSY, "called from a handler of the guest, which would wait for itself");
 }
 
@@ -57,11 +63,18 @@ static bool is_stopping(const sipc_guest *guest) {
 
 // ---- Attaching ---------------------------------------------------------------------------------
 
-static sipc_status check_options(const sipc_guest_options *options) {
+static sipc_status check_options(sipc_guest_options *options) {
     if (options->struct_size && options->struct_size < sizeof *options)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "struct_size is %u; set it to sizeof(sipc_guest_options)",
                          options->struct_size);
+    if (options->calls_only &&
+        (options->workers || options->slots_per_worker || options->reconnect))
+        return sipc_fail(
+            SIPC_INVALID_ARGUMENT,
+            "calls_only has no workers and does not reconnect, but the options ask for "
+            "that; ask for one of both");
+    if (!options->timeout_ns) options->timeout_ns = DEFAULT_CALL_TIMEOUT_NS;
     return sipc_wait_policy_check(&options->wait);
 }
 
@@ -94,6 +107,7 @@ static sipc_status await_host(sipc_guest *guest, uint64_t deadline,
 static void adopt(sipc_guest *guest, struct sipc_attachment *attachment) {
     guest->now = attachment;
     sipc_store_release(&guest->slots, sipc_attachment_slots(attachment));
+    sipc_store_release(&guest->call_slots, sipc_attachment_call_slots(attachment));
 }
 
 // The handle, with copies of what the options point to.
@@ -147,6 +161,52 @@ sipc_status sipc_guest_attach(const char *name, const sipc_guest_options *given,
 
 uint32_t sipc_guest_slots(const sipc_guest *guest) {
     return sipc_load_acquire(&guest->slots);
+}
+
+uint32_t sipc_guest_call_slots(const sipc_guest *guest) {
+    return sipc_load_acquire(&guest->call_slots);
+}
+
+// ---- Calling -----------------------------------------------------------------------------------
+
+// The host to call, which does not go away before the call has left it. Without the option
+// reconnect it is the same for the guest's whole life.
+static sipc_status enter(sipc_guest *guest, struct sipc_attachment **attachment) {
+    sipc_status status = check_guest(guest);
+    if (status) return status;
+    if (guest->options.reconnect) sipc_lock(&guest->lock);
+    *attachment = guest->now;
+    if (*attachment) sipc_attachment_enter(*attachment);
+    if (guest->options.reconnect) sipc_unlock(&guest->lock);
+    if (*attachment) return SIPC_OK;
+    return sipc_fail(SIPC_NO_HOST,
+                     "the host of the name \"%s\" is gone, and the next not there yet",
+                     guest->name);
+}
+
+sipc_status sipc_guest_call(sipc_guest *guest, sipc_call *call) {
+    struct sipc_attachment *attachment;
+    sipc_status status = enter(guest, &attachment);
+    if (status) return status;
+    status = sipc_attachment_call(attachment, call);
+    sipc_attachment_leave(attachment);
+    return status;
+}
+
+sipc_status sipc_guest_acquire(sipc_guest *guest, uint64_t timeout_ns, sipc_session **session) {
+    if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; pass where to put it");
+    *session = NULL;
+    struct sipc_attachment *attachment;
+    sipc_status status = enter(guest, &attachment);
+    if (status) return status;
+    if (guest->options.reconnect)
+        status = sipc_fail(SIPC_INVALID_ARGUMENT,
+                           "a session belongs to one host; a guest that reconnects calls with "
+                           "sipc_guest_call()");
+    else
+        status = sipc_attachment_acquire(attachment, timeout_ns, session);
+    sipc_attachment_leave(attachment);
+    return status;
 }
 
 // ---- Serving -----------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host: the public calls, each from "which slot" to the caller's role of that slot.
+// The host's life: a region, the calls that go through it, and what it serves.
 #include <stdlib.h>
 
-#include "internal/copy.h"
 #include "internal/errors.h"
 #include "internal/host.h"
 
@@ -54,29 +53,26 @@ static sipc_status check_options(uint32_t data_size, sipc_host_options *options)
     return sipc_wait_policy_check(&options->wait);
 }
 
-static sipc_status make_pool(struct sipc_host *host, const sipc_wait_policy *policy) {
-    uint32_t count = host->region.geometry.host_slots;
-    host->pool_memory = calloc(count + 1, SIPC_SESSION_STRIDE);
-    if (!host->pool_memory) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u slots", count);
-    uintptr_t aligned = ((uintptr_t)host->pool_memory + 127) / 128 * 128;
-    host->pool.sessions = (uint8_t *)host->pool_memory + (aligned - (uintptr_t)host->pool_memory);
-    host->pool.count = count;
+static sipc_status make_calls(struct sipc_host *host, const sipc_host_options *options) {
+    const struct sipc_region *region = &host->region;
+    const uint32_t count = region->geometry.host_slots;
+    sipc_status status =
+        sipc_calls_init(&host->calls, count, options->timeout_ns, options->resend != 0);
+    if (status) return status;
     for (uint32_t i = 0; i < count; i++) {
-        struct sipc_session *session = sipc_pool_session(&host->pool, i);
-        session->host = host;
-        session->pool = &host->pool;
-        sipc_caller_init(&session->caller, &host->region.slots[i], policy, &session->interrupt);
+        struct sipc_session *session =
+            sipc_calls_add(&host->calls, &region->slots[i], &options->wait);
         session->caller.waiter.before_sleep = sipc_session_watch;
         session->caller.waiter.context = session;
-        session->lead = i;
     }
-    return sipc_os_watch_start(sipc_pool_look, &host->pool, &host->pool.watch);
+    struct sipc_pool *pool = &host->calls.pool;
+    return sipc_os_watch_start(sipc_pool_look, pool, &pool->watch);
 }
 
 static void release(struct sipc_host *host) {
-    sipc_os_watch_stop(host->pool.watch);
+    sipc_os_watch_stop(host->calls.pool.watch);
     sipc_region_close(&host->region);
-    free(host->pool_memory);
+    sipc_calls_free(&host->calls);
     free(host);
 }
 
@@ -85,8 +81,6 @@ static sipc_status make_host(const sipc_host_options *options, struct sipc_host 
     struct sipc_host *made = calloc(1, sizeof *made);
     if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a host");
     made->forks = sipc_os_forks();
-    made->timeout_ns = options->timeout_ns;
-    made->resend = options->resend != 0;
     made->slots_per_worker = options->slots_per_worker;
     sipc_status status = sipc_placement_init(&made->placement, options->place, options->processors,
                                              options->processor_count);
@@ -106,9 +100,12 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
     sipc_host_options options = given ? *given : (sipc_host_options){0};
     sipc_status status = check_options(data_size, &options);
     if (status) return status;
+    if (slots == 0)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "slots is 0; a host has at least one slot of its own");
     struct sipc_geometry geometry;
-    status = sipc_geometry_make(slots, 0, options.request_capacity, options.response_capacity,
-                                &geometry);
+    status = sipc_geometry_make(slots, options.guest_slots, options.request_capacity,
+                                options.response_capacity, &geometry);
     if (status) return status;
     struct sipc_host *made;
     status = make_host(&options, &made);
@@ -122,25 +119,15 @@ sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t data_siz
         free(made);
         return status;
     }
-    status = make_pool(made, &options.wait);
+    status = make_calls(made, &options);
     if (status) {
         sipc_region_remove(&made->region);
         release(made);
         return status;
     }
-    if (made->region.offer) sipc_os_watch_offer(made->pool.watch, made->region.offer);
+    if (made->region.offer) sipc_os_watch_offer(made->calls.pool.watch, made->region.offer);
     *host = made;
     return SIPC_OK;
-}
-
-// Ends the slot of a session. Its holder, if it is in a call, is sent out of it first.
-static void close_session(struct sipc_session *session) {
-    struct sipc_session *lead = sipc_session_lead(session);
-    while (sipc_load_acquire(&lead->in_call) != 0) {
-        sipc_wait_rouse(&lead->caller.waiter);
-        sipc_os_yield();
-    }
-    sipc_caller_close(&session->caller);
 }
 
 void sipc_host_shutdown(sipc_host *host) {
@@ -152,27 +139,32 @@ void sipc_host_shutdown(sipc_host *host) {
             sipc_os_park(&host->shut_down, 1, SIPC_NEVER);
         return;
     }
-    sipc_pool_close(&host->pool);
-    // All first, so that the calls leave side by side. Barrier: see sipc_session_enter().
-    for (uint32_t i = 0; i < host->pool.count; i++) {
-        sipc_set_bits(&sipc_pool_session(&host->pool, i)->interrupt, SIPC_INTERRUPT_CLOSE);
-        sipc_set_bits(&sipc_pool_session(&host->pool, i)->group_interrupt, SIPC_INTERRUPT_CLOSE);
-    }
+    sipc_calls_close(&host->calls);
+    sipc_host_stop_serving(host);
     sipc_region_remove(&host->region);
-    for (uint32_t i = 0; i < host->pool.count; i++)
-        close_session(sipc_pool_session(&host->pool, i));
+    for (uint32_t i = 0; i < host->calls.pool.count; i++) {
+        struct sipc_session *session = sipc_pool_session(&host->calls.pool, i);
+        sipc_session_send_out(session);
+        sipc_caller_close(&session->caller);
+    }
     sipc_exchange_barrier(&host->shut_down, 2);
     sipc_os_unpark(&host->shut_down, UINT32_MAX);
 }
 
 void sipc_host_close(sipc_host *host) {
     if (!host || sipc_host_check(host)) return;
+    if (sipc_service_handles(host)) {
+        (void)sipc_fail(SIPC_BUSY,
+                        "called from a handler of the host, which would wait for itself");
+        return;
+    }
     sipc_host_shutdown(host);
+    sipc_service_release(&host->service);
     release(host);
 }
 
 uint32_t sipc_host_slots(const sipc_host *host) {
-    return host->pool.count;
+    return host->calls.pool.count;
 }
 
 uint32_t sipc_host_request_capacity(const sipc_host *host) {
@@ -185,22 +177,16 @@ uint32_t sipc_host_response_capacity(const sipc_host *host) {
 
 // ---- Places ------------------------------------------------------------------------------------
 
-static sipc_status check_slot(const sipc_host *host, uint32_t slot) {
-    if (slot < host->pool.count) return SIPC_OK;
-    return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no slot %u; the host has 0 to %u", slot,
-                     host->pool.count - 1);
-}
-
 sipc_status sipc_host_processor(const sipc_host *host, uint32_t slot, uint32_t *processor) {
     if (!processor)
         return sipc_fail(SIPC_INVALID_ARGUMENT, "processor is NULL; pass where to put it");
     *processor = SIPC_NO_PROCESSOR;
     sipc_status status = sipc_host_check(host);
-    if (!status) status = check_slot(host, slot);
+    if (!status) status = sipc_calls_check_slot(&host->calls, slot);
     if (status) return status;
     const uint32_t each = host->slots_per_worker;
     *processor = sipc_placement_of(&host->placement, SIPC_SIDE_CALLER, slot / each,
-                                   (host->pool.count - 1) / each + 1);
+                                   (host->calls.pool.count - 1) / each + 1);
     return SIPC_OK;
 }
 
@@ -209,199 +195,4 @@ sipc_status sipc_host_place_caller(const sipc_host *host, uint32_t slot) {
     sipc_status status = sipc_host_processor(host, slot, &processor);
     if (status || processor == SIPC_NO_PROCESSOR) return status;
     return sipc_os_pin(processor);
-}
-
-// ---- Sessions ----------------------------------------------------------------------------------
-
-static sipc_status acquire(sipc_host *host, uint32_t slot, struct sipc_deadline *deadline,
-                           sipc_session **session) {
-    sipc_status status = slot == SIPC_ANY_SLOT ? SIPC_OK : check_slot(host, slot);
-    return status ? status : sipc_pool_acquire(&host->pool, slot, deadline, session);
-}
-
-sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_ns,
-                              sipc_session **session) {
-    if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; pass where to put it");
-    *session = NULL;
-    sipc_status status = sipc_host_check(host);
-    if (status) return status;
-    struct sipc_deadline deadline = sipc_host_deadline(host, timeout_ns);
-    return acquire(host, slot, &deadline, session);
-}
-
-void *sipc_session_request(sipc_session *session, uint32_t *capacity) {
-    if (capacity) *capacity = session->caller.slot->request_capacity;
-    return sipc_caller_usable(&session->caller) ? session->caller.slot->request : NULL;
-}
-
-uint32_t sipc_session_slot(const sipc_session *session) {
-    return session->caller.slot->index;
-}
-
-uint32_t sipc_session_message_id(const sipc_session *session) {
-    return session->response_message_id;
-}
-
-void sipc_session_release(sipc_session *session) {
-    if (session) sipc_pool_release(session);
-}
-
-// In the region: waits until an earlier request has left its handler.
-static sipc_status settle(sipc_session *session, struct sipc_deadline *deadline) {
-    switch (sipc_caller_settle(&session->caller, false, deadline)) {
-    case SIPC_WAIT_READY:
-        return SIPC_OK;
-    case SIPC_WAIT_INTERRUPTED:
-        return sipc_host_closed();
-    default:
-        return sipc_fail(SIPC_TIMEOUT, "an earlier request of slot %u is still in its handler",
-                         session->caller.slot->index);
-    }
-}
-
-sipc_status sipc_session_settle(sipc_session *session, uint64_t timeout_ns) {
-    sipc_status status = sipc_host_check(session->host);
-    if (status) return status;
-    struct sipc_deadline deadline = sipc_host_deadline(session->host, timeout_ns);
-    status = sipc_session_enter(session) ? settle(session, &deadline) : sipc_host_closed();
-    sipc_session_leave(session);
-    return status;
-}
-
-sipc_status sipc_session_refuse(sipc_session *session, uint32_t message_id, uint32_t size) {
-    sipc_status status = sipc_caller_check(&session->caller, message_id, size);
-    if (status || sipc_caller_usable(&session->caller)) return status;
-    return sipc_fail(SIPC_TIMEOUT,
-                     "an earlier request of slot %u is still in its handler; call "
-                     "sipc_session_settle() first",
-                     session->caller.slot->index);
-}
-
-SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_id,
-                                        const void *payload, uint32_t size,
-                                        struct sipc_deadline *deadline,
-                                        struct sipc_answer *answer) {
-    sipc_status status;
-    if (SIPC_UNLIKELY(!sipc_caller_may(&session->caller, message_id, size))) {
-        status = sipc_session_refuse(session, message_id, size);
-        if (status) return status;
-    }
-    if (SIPC_LIKELY(sipc_session_enter_call(session))) {
-        status =
-            sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
-    } else {
-        status = sipc_host_closed();
-    }
-    sipc_session_leave(session);
-    return status;
-}
-
-sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32_t request_size,
-                              uint64_t timeout_ns, const void **response, uint32_t *response_size) {
-    if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; acquire one first");
-    sipc_status status = sipc_host_check(session->host);
-    if (status) return status;
-    struct sipc_deadline deadline = sipc_host_deadline(session->host, timeout_ns);
-    struct sipc_answer answer = {.data = NULL};
-    do
-        status = exchange(session, message_id, session->caller.slot->request, request_size,
-                          &deadline, &answer);
-    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->host->resend);
-    session->response_message_id = answer.message_id;
-    if (response) *response = answer.data;
-    if (response_size) *response_size = answer.size;
-    return status;
-}
-
-// ---- Calls with copied payloads ----------------------------------------------------------------
-
-// The common answer to check_call(): nothing speaks against it.
-static inline bool is_callable(const sipc_host *host, const sipc_call *call) {
-    return host && host->forks == sipc_os_forks() && call &&
-           (call->request || !call->request_size) && (call->response || !call->response_capacity);
-}
-
-static SIPC_SELDOM sipc_status check_call(const sipc_host *host, const sipc_call *call) {
-    sipc_status status = sipc_host_check(host);
-    if (status) return status;
-    if (!call) return sipc_fail(SIPC_INVALID_ARGUMENT, "call is NULL");
-    if (!call->request && call->request_size)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "the request is NULL but its size is %u",
-                         call->request_size);
-    if (!call->response && call->response_capacity)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "the response is NULL but its capacity is %u",
-                         call->response_capacity);
-    return SIPC_OK;
-}
-
-static SIPC_SELDOM sipc_status response_has_no_room(uint32_t size, const sipc_call *call) {
-    if (call->reserve)
-        return sipc_fail(SIPC_RESPONSE_LOST, "no memory for the response of %u bytes", size);
-    return sipc_fail(SIPC_BUFFER_TOO_SMALL, "the response has %u bytes, the buffer given for it %u",
-                     size, call->response_capacity);
-}
-
-// Copies the response, or says how much room it needs. A failure of the call itself comes first.
-SIPC_ALWAYS_INLINE sipc_status take_response(const struct sipc_answer *answer, sipc_status status,
-                                             sipc_call *call) {
-    call->response_size = answer->size;
-    call->response_message_id = answer->message_id;
-    void *to = call->response;
-    if (call->reserve && answer->size)
-        to = call->reserve(call->reserve_context, answer->size);
-    else if (SIPC_UNLIKELY(answer->size > call->response_capacity))
-        to = NULL;
-    if (SIPC_LIKELY(to != NULL))
-        sipc_copy(to, answer->data, answer->size);
-    else if (answer->size && !status)
-        return response_has_no_room(answer->size, call);
-    return status;
-}
-
-// A slot that is not to be had at once. What is wrong with the call itself is told without waiting.
-static SIPC_SELDOM sipc_status wait_for_session(sipc_host *host, uint32_t slot,
-                                                const sipc_call *call,
-                                                struct sipc_deadline *deadline,
-                                                sipc_session **session) {
-    sipc_status status = sipc_caller_check(&sipc_pool_session(&host->pool, 0)->caller,
-                                           call->message_id, call->request_size);
-    return status ? status : acquire(host, slot, deadline, session);
-}
-
-SIPC_ALWAYS_INLINE sipc_status call_once(sipc_host *host, uint32_t slot, sipc_call *call,
-                                         struct sipc_deadline *deadline) {
-    sipc_status status;
-    sipc_session *session = slot == SIPC_ANY_SLOT ? sipc_pool_take(&host->pool) : NULL;
-    if (SIPC_UNLIKELY(!session)) {
-        status = wait_for_session(host, slot, call, deadline, &session);
-        if (status) return status;
-    }
-    struct sipc_answer answer = {.data = NULL};
-    status =
-        exchange(session, call->message_id, call->request, call->request_size, deadline, &answer);
-    if (answer.data) status = take_response(&answer, status, call);
-    sipc_pool_release(session);
-    return status;
-}
-
-SIPC_ALWAYS_INLINE sipc_status call_through(sipc_host *host, uint32_t slot, sipc_call *call) {
-    if (SIPC_UNLIKELY(!is_callable(host, call))) return check_call(host, call);
-    sipc_status status;
-    call->response_size = 0;
-    call->response_message_id = 0;
-    struct sipc_deadline deadline = sipc_host_deadline(host, call->timeout_ns);
-    // Where its guest died before it began, the request goes to another that serves, or waits for
-    // one.
-    do status = call_once(host, slot, call, &deadline);
-    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && (host->resend || call->resend));
-    return status;
-}
-
-sipc_status sipc_host_call(sipc_host *host, sipc_call *call) {
-    return call_through(host, SIPC_ANY_SLOT, call);
-}
-
-sipc_status sipc_host_call_slot(sipc_host *host, uint32_t slot, sipc_call *call) {
-    if (host && slot == SIPC_ANY_SLOT) return check_slot(host, slot);
-    return call_through(host, slot, call);
 }

@@ -39,7 +39,7 @@ static void watch_owner(const struct sipc_session *session) {
                                       .id_namespace = line->owner_pid_namespace};
     // Without a watch the deadline still holds.
     sipc_os_watch_claim(session->pool->watch, session->caller.slot->object,
-                        SIPC_CLAIM_FIRST_SLOT + session->caller.slot->index, &process);
+                        session->caller.slot->responder_claim, &process);
 }
 
 void sipc_session_watch(void *context) {

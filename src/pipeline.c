@@ -135,8 +135,8 @@ static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot
                                     struct sipc_deadline *deadline) {
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         uint32_t slot = first_slot == SIPC_ANY_SLOT ? SIPC_ANY_SLOT : first_slot + i;
-        sipc_status status =
-            sipc_pool_acquire(&pipeline->host->pool, slot, deadline, &pipeline->flights[i].session);
+        sipc_status status = sipc_pool_acquire(&pipeline->host->calls.pool, slot, deadline,
+                                               &pipeline->flights[i].session);
         if (!status) continue;
         release_sessions(pipeline, i);
         return status;
@@ -153,7 +153,7 @@ static sipc_status check_open(const sipc_host *host, uint32_t first_slot, uint32
     if (status) return status;
     if (!completed)
         return sipc_fail(SIPC_INVALID_ARGUMENT, "completed is NULL; pass who hears of responses");
-    uint32_t count = host->pool.count;
+    uint32_t count = host->calls.pool.count;
     if (depth == 0 || depth > count)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "a pipeline of depth %u needs as many slots, the host has %u", depth,
@@ -180,7 +180,7 @@ sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t de
     made->context = context;
     made->depth = depth;
     made->first_end = SIPC_NEVER;
-    struct sipc_deadline deadline = sipc_host_deadline(host, timeout_ns);
+    struct sipc_deadline deadline = sipc_calls_deadline(&host->calls, timeout_ns);
     status = acquire_sessions(made, first_slot, &deadline);
     if (status) {
         free(made);
@@ -289,7 +289,7 @@ static void look_for_sleepers(const sipc_pipeline *pipeline, const struct flight
 }
 
 static inline uint64_t end_after(const sipc_pipeline *pipeline, uint64_t timeout_ns) {
-    struct sipc_deadline deadline = sipc_host_deadline(pipeline->host, timeout_ns);
+    struct sipc_deadline deadline = sipc_calls_deadline(&pipeline->host->calls, timeout_ns);
     return sipc_deadline_at(&deadline);
 }
 

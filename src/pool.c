@@ -218,7 +218,7 @@ sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc
     if (!*session && sipc_load_acquire(&pool->closing) != 0)
         return sipc_fail(SIPC_CLOSED, "the host was shut down");
     if (!*session) return all_busy(pool, slot);
-    sipc_pool_last_slot = (*session)->caller.slot->index;
+    sipc_pool_last_slot = (*session)->index;
     return SIPC_OK;
 }
 

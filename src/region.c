@@ -30,6 +30,9 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     slot->request_capacity = geometry->request_capacity;
     slot->response_capacity = geometry->response_capacity;
     slot->index = index;
+    slot->host = sipc_region_host_line(region);
+    slot->guest_calls = index >= geometry->host_slots;
+    slot->responder_claim = slot->guest_calls ? SIPC_CLAIM_HOST : SIPC_CLAIM_FIRST_SLOT + index;
     slot->count = sipc_geometry_slots(geometry);
     slot->object = &region->object;
     slot->lost = region->lost;
@@ -166,7 +169,7 @@ static sipc_status write_first_lines(const struct sipc_region *region) {
     sipc_store_plain(header->slots_offset, SIPC_SLOTS_OFFSET);
     sipc_store_plain(header->slot_size, geometry->slot_size);
     sipc_store_plain(header->tail_offset, geometry->tail_offset);
-    struct sipc_host_line *line = (struct sipc_host_line *)(header + 1);
+    struct sipc_host_line *line = sipc_region_host_line(region);
     struct sipc_os_process process = sipc_os_this_process();
     sipc_store_plain(line->host_pid, process.id);
     sipc_store_plain(line->host_pid_namespace, process.id_namespace);

@@ -280,7 +280,11 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     } else if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
         fields.message_id = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
     } else if (request.message_id == SIPC_MESSAGE_SHUTDOWN) {
-        served = SIPC_SERVED_SHUTDOWN;
+        // No guest ends what its host serves.
+        if (slot->guest_calls)
+            fields.status = SIPC_ANSWER_UNKNOWN_MESSAGE;
+        else
+            served = SIPC_SERVED_SHUTDOWN;
     } else {
         handle(slot, &request, handler, context, &fields);
     }

@@ -185,7 +185,9 @@ typedef struct sipc_host_options {
     uint32_t resend; /**< 1: a request that was not started when its guest died is sent again until
                           its deadline: through any slot that another guest serves or will serve, or
                           through the slot that was asked for; 0: it fails with SIPC_PEER_DIED. */
-    uint64_t timeout_ns;       /**< Default timeout of a call; 0: 10 s. */
+    uint32_t guest_slots; /**< Slots in which guests call this host: see sipc_host_serve(). At most
+                               65,535 together with the host's own. */
+    uint64_t timeout_ns;  /**< Default timeout of a call; 0: 10 s. */
     const char *sealed_folder; /**< Not NULL: the region has no name in shared memory and nobody can
                                   cut it short. Guests get it at the socket "FOLDER/simpleipc.NAME",
                                   a path of at most 107 bytes, if they are of this process's user or
@@ -223,6 +225,11 @@ typedef struct sipc_guest_options {
     const uint32_t *processors; /**< The list of SIPC_PLACE_LIST, for the worker of slot 0, the next
                                      one and so on. Not kept. */
     uint32_t processor_count;   /**< How many stand there: 1 to 256. */
+    uint32_t call_slots; /**< Guest slots to claim, for as many calls of the host at a time; 0: as
+                              many as it serves host slots, as far as there are some left. */
+    uint32_t calls_only; /**< 1: claims no host slot and serves nothing, but calls; then workers,
+                              slots_per_worker and reconnect must be 0. */
+    uint64_t timeout_ns; /**< Default timeout of a call; 0: 10 s. */
 } sipc_guest_options;
 
 /** A host: a region and the right to call through its slots. */
@@ -545,6 +552,81 @@ typedef sipc_status (*sipc_handler)(void *context, const sipc_request *request,
                                     sipc_response *response);
 
 /**
+ * @name Dispatch: a handler for each message id
+ *
+ * sipc_dispatch() is a handler whose context is a dispatcher: hand both to sipc_guest_start(),
+ * sipc_guest_poll(), sipc_host_serve() or sipc_host_poll().
+ * @{
+ */
+
+/** Which handler answers which message. */
+typedef struct sipc_route {
+    uint32_t message_id;  /**< SIPC_MESSAGE_NORMAL or a user's. */
+    sipc_handler handler; /**< Answers its requests. */
+    void *context;        /**< Handed to it. */
+} sipc_route;
+
+/** Routes, ready to be followed by any number of threads at a time. */
+typedef struct sipc_dispatcher sipc_dispatcher;
+
+/**
+ * Makes a dispatcher of routes.
+ * @param routes each message id once, in any order; copied. @param count how many; at least 1.
+ * @param dispatcher receives the handle; the caller owns it and frees it once no handler of it runs
+ * any more. NULL on failure.
+ * @return SIPC_OK; SIPC_INVALID_ARGUMENT, SIPC_BAD_MESSAGE_ID, SIPC_OUT_OF_MEMORY.
+ */
+SIPC_API sipc_status sipc_dispatcher_create(const sipc_route *routes, uint32_t count,
+                                            sipc_dispatcher **dispatcher);
+
+/**
+ * Hands a request to the handler of its message id.
+ * @param dispatcher a sipc_dispatcher. @param request the request. @param response the response.
+ * @return what that handler returns; SIPC_UNKNOWN_MESSAGE if there is none, which is that at the
+ * caller.
+ */
+SIPC_API sipc_status sipc_dispatch(void *dispatcher, const sipc_request *request,
+                                   sipc_response *response);
+
+/** Frees a dispatcher. @param dispatcher a dispatcher; NULL does nothing. */
+SIPC_API void sipc_dispatcher_free(sipc_dispatcher *dispatcher);
+/** @} */
+
+/** How a host serves its guests. Zero all of it, then set what differs. */
+typedef struct sipc_serve_options {
+    uint32_t struct_size;  /**< 0, or sizeof(sipc_serve_options) as the caller knows it. */
+    uint32_t workers;      /**< Threads that serve the guest slots, each about as many; 0: one for
+                                each, so that no request waits for another's handler. */
+    sipc_wait_policy wait; /**< How they wait. */
+} sipc_serve_options;
+
+/**
+ * Starts threads that answer what guests call (sipc_guest_call()), until the host is shut down.
+ *
+ * Handlers may call guests, and be called by their handlers, as deep as there are slots.
+ * @param host a host with guest slots. @param options NULL for the defaults.
+ * @param handler answers requests. @param context is handed to it.
+ * @return SIPC_OK; SIPC_INVALID_ARGUMENT, also if the host has no guest slots; SIPC_BUSY if they
+ * are served already; SIPC_CLOSED; SIPC_OUT_OF_MEMORY, SIPC_SYSTEM. After a failure nothing is
+ * served. Threads: any. Spec 9.1.
+ */
+SIPC_API sipc_status sipc_host_serve(sipc_host *host, const sipc_serve_options *options,
+                                     sipc_handler handler, void *context);
+
+/**
+ * Answers what stands ready in the guest slots, once, without waiting: for an application's own
+ * loop.
+ * @param host a host with guest slots, not served by sipc_host_serve(). @param handler answers
+ * requests. @param context is handed to it.
+ * @param served receives the number of requests answered; may be NULL.
+ * @return SIPC_OK; SIPC_CLOSED when the host was shut down; SIPC_BUSY if workers serve; else as
+ * sipc_host_serve().
+ * Threads: one at a time.
+ */
+SIPC_API sipc_status sipc_host_poll(sipc_host *host, sipc_handler handler, void *context,
+                                    uint32_t *served);
+
+/**
  * Attaches to a region, waiting for its host until the deadline, and claims the slots to serve.
  * @param name as in sipc_host_create().
  * @param options NULL for the defaults.
@@ -593,6 +675,32 @@ SIPC_API sipc_status sipc_guest_wait(sipc_guest *guest);
  */
 SIPC_API sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *context,
                                      uint32_t *served);
+
+/**
+ * Calls the host through any guest slot that this guest has claimed. Also from a handler of this
+ * guest, which the host may call again in turn: as deep as there are slots.
+ * @param guest a guest. @param call as in sipc_host_call().
+ * @return as sipc_host_call(), with the host as the one that handles or dies; SIPC_NO_SLOT if the
+ * guest has claimed no guest slot; SIPC_NO_HOST between two hosts, with the option reconnect.
+ * SIPC_BAD_MESSAGE_ID also for SIPC_MESSAGE_SHUTDOWN. A call that no host serves waits until its
+ * deadline.
+ * Threads: any number at a time, also before the start. Spec 9.1.
+ */
+SIPC_API sipc_status sipc_guest_call(sipc_guest *guest, sipc_call *call);
+
+/**
+ * Acquires a guest slot to call the host in place; see sipc_host_acquire().
+ * @param guest a guest without the option reconnect, to be detached after the session's release.
+ * @param timeout_ns how long to wait for a slot. @param session receives the handle; the caller
+ * owns it and ends it with sipc_session_release(). NULL on failure.
+ * @return as sipc_host_acquire(); SIPC_NO_SLOT as sipc_guest_call().
+ */
+SIPC_API sipc_status sipc_guest_acquire(sipc_guest *guest, uint64_t timeout_ns,
+                                        sipc_session **session);
+
+/** @param guest a guest. @return the number of guest slots that it claimed to call the host; with
+ * the option reconnect, of its last host. Threads: any. */
+SIPC_API uint32_t sipc_guest_call_slots(const sipc_guest *guest);
 
 /**
  * Tells all workers to end; those in a handler end after it. Returns at once; twice does no harm.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a guest has of one host: its region, the claimed slots and their workers. It serves once,
-// from start to end.
+// What a guest has of one host: its region, the claimed host slots and their workers, and the
+// claimed guest slots that it calls through. It serves once, from start to end.
 #ifndef SIPC_INTERNAL_ATTACHMENT_H
 #define SIPC_INTERNAL_ATTACHMENT_H
 
@@ -18,8 +18,14 @@ sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *opt
 // How many slots it claimed.
 uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment);
 
-// Whether a handler of this owner runs on this thread.
-bool sipc_attachment_handles(const void *owner);
+// A call of the host. Beside sipc_attachment_release() only if it was entered before.
+void sipc_attachment_enter(struct sipc_attachment *attachment);
+sipc_status sipc_attachment_call(struct sipc_attachment *attachment, sipc_call *call);
+sipc_status sipc_attachment_acquire(struct sipc_attachment *attachment, uint64_t timeout_ns,
+                                    sipc_session **session);
+void sipc_attachment_leave(struct sipc_attachment *attachment);
+// How many guest slots it claimed.
+uint32_t sipc_attachment_call_slots(const struct sipc_attachment *attachment);
 
 // Starts a worker for each slot. After a failure: stop, then release.
 sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handler handler,
@@ -39,7 +45,7 @@ bool sipc_attachment_host_is_gone(const struct sipc_attachment *attachment);
 // What went wrong. SIPC_OK if the end was asked for, by this process or in order by the host.
 sipc_status sipc_attachment_problem(const struct sipc_attachment *attachment);
 
-// Stops, waits for the workers, gives back all that it has. NULL does nothing.
+// Stops, ends calls, waits for both, gives back all that it has. NULL does nothing.
 void sipc_attachment_release(struct sipc_attachment *attachment);
 
 #endif

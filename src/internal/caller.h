@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The caller's role of one slot (spec 4). Used by whoever calls: the host in a host slot.
+// The caller's role of one slot (spec 4). Used by whoever calls: the host in a host slot, a
+// guest in a guest slot.
 // One thread at a time; who that is, is decided outside.
 #ifndef SIPC_INTERNAL_CALLER_H
 #define SIPC_INTERNAL_CALLER_H
@@ -34,6 +35,10 @@ struct sipc_answer {
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
                       const sipc_wait_policy *policy, const sipc_word *interrupt);
 
+// Of a slot in which others have called before (spec 9.1), whose claim is held: gives up what the
+// last of them has left there.
+void sipc_caller_succeed(struct sipc_caller *caller);
+
 // Whether the application may send this message id. SIPC_BAD_MESSAGE_ID.
 sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message_id,
                               uint32_t request_size);
@@ -48,7 +53,7 @@ static inline bool sipc_caller_attended(const struct sipc_caller *caller) {
 enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served,
                                          struct sipc_deadline *deadline);
 
-// Leaves the slot for good; a responder that waits there is told.
+// Leaves a host slot for good; a responder that waits there is told.
 void sipc_caller_close(struct sipc_caller *caller);
 
 // ---- The fast path: a request, and a response that comes while we spin --------------------------

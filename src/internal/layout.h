@@ -61,7 +61,8 @@ struct sipc_host_line {
     uint32_t host_pid;
     uint32_t padding;
     uint64_t host_pid_namespace;
-    uint8_t reserved[40];
+    sipc_word closing;
+    uint8_t reserved[36];
 };
 
 // The plain fields belong to the side whose turn it is, and have one of two forms (spec 2.3).
@@ -213,6 +214,7 @@ SIPC_AT(sipc_exchange_header, tail_offset, 56);
 SIPC_AT(sipc_host_line, incarnation, 0);
 SIPC_AT(sipc_host_line, host_pid, 8);
 SIPC_AT(sipc_host_line, host_pid_namespace, 16);
+SIPC_AT(sipc_host_line, closing, 24);
 SIPC_AT(sipc_turn_line, caller_state, 0);
 SIPC_AT(sipc_turn_line, tiny_state, 4);
 SIPC_AT(sipc_turn_line, transport_id, 8);

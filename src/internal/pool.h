@@ -11,14 +11,15 @@
 
 #include "caller.h"
 
-struct sipc_host;
+struct sipc_calls;
 struct sipc_pool;
 
-// A slot of the host, and the handle of whoever holds it.
+// A slot in which this process calls, and the handle of whoever holds it.
 struct sipc_session {
     struct sipc_caller caller;
-    struct sipc_host *host;
+    struct sipc_calls *calls;
     struct sipc_pool *pool;
+    uint32_t index;      // in the pool
     sipc_word claim;     // SIPC_FREE or SIPC_HELD
     sipc_word wanted;    // threads that wait for a release of this very slot
     sipc_word releases;  // changes with each release that those wait for
@@ -35,7 +36,7 @@ struct sipc_session {
 
 enum { SIPC_FREE = 0, SIPC_HELD = 1 };
 enum sipc_interrupt {
-    SIPC_INTERRUPT_CLOSE = 1, // the host closes: leave the wait
+    SIPC_INTERRUPT_CLOSE = 1, // no call goes on: leave the wait
     SIPC_INTERRUPT_RELEASED =
         2,             // another slot is free: leave the wait. Only set together with the next
     SIPC_WATCHING = 4, // the holder waits until its slot can be used, but would take any
@@ -58,8 +59,8 @@ extern _Thread_local uint32_t sipc_pool_last_slot;
 
 #define SIPC_SESSION_STRIDE ((sizeof(struct sipc_session) + 127u) / 128u * 128u)
 
-static inline struct sipc_session *sipc_pool_session(const struct sipc_pool *pool, uint32_t slot) {
-    return (struct sipc_session *)(pool->sessions + slot * SIPC_SESSION_STRIDE);
+static inline struct sipc_session *sipc_pool_session(const struct sipc_pool *pool, uint32_t index) {
+    return (struct sipc_session *)(pool->sessions + index * SIPC_SESSION_STRIDE);
 }
 
 // The session in whose waiter, and as whose holder, this one's holder waits.
@@ -79,9 +80,9 @@ void sipc_session_watch(void *session);
 // watch.
 void sipc_pool_look(void *pool);
 
-// Waits for a usable slot: that one, or any with SIPC_ANY_SLOT.
-sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
-                              struct sipc_session **session);
+// Waits for a usable slot: that one of the pool, or any with SIPC_ANY_SLOT.
+sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t index,
+                              struct sipc_deadline *deadline, struct sipc_session **session);
 // After a release: tells those who wait.
 SIPC_SELDOM void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session,
                                     bool usable);
@@ -124,8 +125,8 @@ static inline struct sipc_session *sipc_pool_take(struct sipc_pool *pool) {
 // No thread gets a slot from here on; those that wait for one leave.
 void sipc_pool_close(struct sipc_pool *pool);
 
-// The holder says that it uses the region; false if the host is closing. With its barrier either we
-// see here that the host closes, or who closes it sees us and waits.
+// The holder says that it uses the region; false if calls are closed. With its barrier either we
+// see that here, or who closes them sees us and waits.
 bool sipc_session_enter(struct sipc_session *session);
 // The same for a call, without a barrier: publishing the request is one, and the caller looks at
 // the interrupt after it.

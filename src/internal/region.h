@@ -31,7 +31,10 @@ struct sipc_slot {
     uint32_t request_capacity;
     uint32_t response_capacity;
     uint32_t index;
-    uint32_t count; // of the region's slots, which stand in one array with this
+    bool guest_calls;                  // a guest slot: the host is its responder
+    uint32_t responder_claim;          // whose holder lives as long as the responder (spec 9)
+    uint32_t count;                    // of the region's slots, which stand in one array with this
+    const struct sipc_host_line *host; // of the region
     struct sipc_event wakes_caller;
     struct sipc_event wakes_responder;
 };
@@ -48,18 +51,28 @@ struct sipc_region {
     struct sipc_slot *slots;
 };
 
+static inline struct sipc_host_line *sipc_region_host_line(const struct sipc_region *region) {
+    return (struct sipc_host_line *)(region->base + sizeof(struct sipc_exchange_header));
+}
+
+// Of a guest slot: nobody serves it, and its host is closing. What comes first is told first: a
+// handler that ran has answered before.
+static inline bool sipc_slot_is_closing(const struct sipc_slot *slot) {
+    return slot->guest_calls &&
+           !(sipc_load_acquire(&slot->responder->state) & SIPC_FLAG_ATTENDED) &&
+           sipc_load_acquire(&slot->host->closing) != 0;
+}
+
 // Somebody cut the object short: what stands in the slot says nothing any more.
 static inline bool sipc_slot_is_lost(const struct sipc_slot *slot) {
     return sipc_load_acquire(slot->lost) != 0;
 }
 
-// Whether a responder has the slot's claim: it lives (spec 9). A system call. If the system does
-// not say, it lives.
+// Whether the responder's claim is held: it lives (spec 9). A system call. If the system does not
+// say, it lives.
 static inline bool sipc_slot_is_claimed(const struct sipc_slot *slot) {
     bool claimed = true;
-    return sipc_os_claimed_by_another(slot->object, SIPC_CLAIM_FIRST_SLOT + slot->index,
-                                      &claimed) ||
-           claimed;
+    return sipc_os_claimed_by_another(slot->object, slot->responder_claim, &claimed) || claimed;
 }
 
 // Computes the geometry of section 2.1. SIPC_INVALID_ARGUMENT names what is out of range.

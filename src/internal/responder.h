@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The responder's role of one slot (spec 4). Used by whoever answers: a guest in a host slot.
+// The responder's role of one slot (spec 4). Used by whoever answers: a guest in a host slot,
+// the host in a guest slot.
 // One thread at a time.
 #ifndef SIPC_INTERNAL_RESPONDER_H
 #define SIPC_INTERNAL_RESPONDER_H

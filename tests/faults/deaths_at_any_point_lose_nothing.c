@@ -15,6 +15,7 @@ enum { MOST_ROUNDS = 20 };
 static const struct {
     const char *point, *visited;
 } elsewhere[] = {
+    {"dispatch.c:sipc_dispatcher_create:malloc", "unit.messages_reach_their_handlers"},
     {"fork.c:in_child:", "row 15 and unit.children_do_not_share_handles"},
     {"guard.c:on_bus_error:sigaction", "unit.regions_cut_short_are_an_error"},
     {"object.c:sipc_os_object_open:close 2", "row 13: a name that leads to no object"},
@@ -27,6 +28,8 @@ static const struct {
     {"sealed_offer.c:make_memfd:memfd_create 2", "nowhere: kernels before 6.3"},
     {"sealed_offer.c:make_socket:close", "nowhere: no memory for the 17th descriptor"},
     {"topology.c:", "unit.neighbours_share_a_cache: before there is a region"},
+    {"mux.go:HandleStruct:", "go test: structs"},
+    {"os_linux.go:namedSemaphore.sleepFor:", "go test: semaphores"},
     {"handler.go:writeText:copy(buffer, truncated)", "go test: handlers with little room"},
     {"os_linux.go:monotonicNow:unix.ClockGettime", "go test: deadlines of requests"},
     {"os_sealed_linux.go:checkSealedHost:unix.Geteuid 2", "process.sealed_regions_serve_too"},

@@ -242,10 +242,63 @@ void an_exception_through_the_c_library_reaches_who_polls(void **) {
     assert_int_equal(sipc_guest_detach(guest), SIPC_OK);
 }
 
+// ---- Dispatch ----------------------------------------------------------------------------------
+
+struct Point {
+    double x, y;
+};
+
+struct Length {
+    double value;
+};
+
+template <class Answer> Answer ask_for(shm::DirectHost &host, uint32_t id, const Point &point) {
+    std::vector<uint8_t> resp;
+    int size = host.Send(reinterpret_cast<const uint8_t *>(&point), sizeof point, id, resp);
+    assert_int_equal(size, sizeof(Answer));
+    Answer answer;
+    std::memcpy(&answer, resp.data(), sizeof answer);
+    return answer;
+}
+
+void a_dispatcher_knows_the_handler_and_the_structs_of_each_message(void **) {
+    shm::Dispatcher dispatcher;
+    assert_false(static_cast<bool>(dispatcher.On<Point, Length>(
+        130, [](const Point &point, Length &length) { length.value = point.x + point.y; })));
+    assert_false(static_cast<bool>(dispatcher.On<Point, Point>(
+        131, [](const Point &point, Point &mirrored) { mirrored.x = -point.x; })));
+    assert_false(static_cast<bool>(dispatcher.On(MSG_ID_NORMAL, echo_all)));
+    Served served(dispatcher);
+    assert_true(ask_for<Length>(served.host, 130, {3, 4}).value == 7);
+    assert_true(ask_for<Point>(served.host, 131, {3, 4}).x == -3);
+    assert_text(served.ask(5, SIPC_OK), "qqqqq");
+    std::vector<uint8_t> resp;
+    assert_int_equal(served.host.Send(nullptr, 0, 132, resp), SIPC_UNKNOWN_MESSAGE);
+    const uint8_t few[3] = {0};
+    assert_int_equal(served.host.Send(few, sizeof few, 130, resp), SIPC_HANDLER_FAILED);
+    assert_text({resp.begin(), resp.end()},
+                "a request with the message id 130 has 3 bytes, but its struct 16");
+}
+
+void a_dispatcher_refuses_what_reaches_no_handler(void **) {
+    shm::Dispatcher dispatcher;
+    assert_true(dispatcher.On(127, echo_all) == SIPC_BAD_MESSAGE_ID);
+    assert_true(dispatcher.On(130, nullptr) == SIPC_INVALID_ARGUMENT);
+    // A slot that is too small for the response.
+    assert_false(static_cast<bool>(
+        dispatcher.On<char, Point>(130, [](const char &, Point &point) { point.x = 1; })));
+    Served served(dispatcher, 1, 16);
+    std::vector<uint8_t> resp;
+    const uint8_t one = 1;
+    assert_int_equal(served.host.Send(&one, 1, 130, resp), SIPC_RESPONSE_TOO_LARGE);
+}
+
 } // namespace
 
 int main() {
     const CMUnitTest tests[] = {
+        PROMISE(a_dispatcher_knows_the_handler_and_the_structs_of_each_message),
+        PROMISE(a_dispatcher_refuses_what_reaches_no_handler),
         PROMISE(workers_answer_with_a_handler_of_any_kind),
         PROMISE(a_refused_handler_leaves_the_one_that_serves),
         PROMISE(stop_ends_the_wait),

@@ -50,6 +50,7 @@ static const struct constant ours[] = {
     {"host_incarnation", HOST(incarnation)},
     {"host_pid", HOST(host_pid)},
     {"host_pid_namespace", HOST(host_pid_namespace)},
+    {"host_closing", HOST(closing)},
     {"turn_caller_state", SLOT(turn.caller_state)},
     {"turn_tiny_state", SLOT(turn.tiny_state)},
     {"turn_transport_id", SLOT(turn.transport_id)},

@@ -6,21 +6,36 @@ package semaphore
 
 /*
 #cgo LDFLAGS: -pthread
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <time.h>
 
 // sem_open takes a variable number of arguments, which cgo cannot call. Never creates.
 static sem_t *open_existing(const char *name) {
 	sem_t *opened = sem_open(name, 0);
 	return opened == SEM_FAILED ? NULL : opened;
 }
+
+static int wait_for(sem_t *semaphore, long long ns) {
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec += ns % 1000000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	return sem_clockwait(semaphore, CLOCK_MONOTONIC, &until);
+}
 */
 import "C"
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -43,6 +58,15 @@ func Open(name string) (*Semaphore, error) {
 func (s *Semaphore) Wait() error {
 	result, err := C.sem_wait(s.handle)
 	if result == 0 || err == syscall.EINTR {
+		return nil
+	}
+	return err
+}
+
+// WaitFor is Wait for at most that long.
+func (s *Semaphore) WaitFor(limit time.Duration) error {
+	result, err := C.wait_for(s.handle, C.longlong(limit))
+	if result == 0 || err == syscall.EINTR || err == syscall.ETIMEDOUT {
 		return nil
 	}
 	return err

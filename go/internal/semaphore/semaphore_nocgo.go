@@ -4,6 +4,8 @@
 
 package semaphore
 
+import "time"
+
 // Semaphore cannot be had without cgo.
 type Semaphore struct{}
 
@@ -12,6 +14,9 @@ func Open(string) (*Semaphore, error) { return nil, ErrNoCgo }
 
 // Wait fails with ErrNoCgo.
 func (*Semaphore) Wait() error { return ErrNoCgo }
+
+// WaitFor fails with ErrNoCgo.
+func (*Semaphore) WaitFor(time.Duration) error { return ErrNoCgo }
 
 // Post does nothing.
 func (*Semaphore) Post() {}

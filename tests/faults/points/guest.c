@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest that counts in a file how often it has begun each request, so that the count outlives it.
 //
-//   guest NAME COUNTS [spin|group]
+//   guest NAME COUNTS [spin|group|call|serve]
 //
 // SEALED_FOLDER in the environment: where a sealed region is offered.
 // It answers stamped requests as message.h says; MESSAGE_FAIL is an error and
 // MESSAGE_GOEXIT ends its handler's thread. It
 // prints "ready" when it serves and "ended" when its workers have ended, and ends with its standard
-// input.
+// input. With call it serves nothing but calls its host, until that is gone; with serve it is a
+// host of that name, which its guests call.
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,12 +68,89 @@ static int fail(sipc_status status) {
     return 1;
 }
 
+// ---- Who calls, and who is called --------------------------------------------------------------
+
+static _Atomic bool input_ended, host_gone;
+
+static sipc_status echo(void *context, const sipc_request *request, sipc_response *response) {
+    (void)context;
+    sleep_us(50); // both sides sleep at times
+    response->size = request->size;
+    memcpy(response->data, request->data, request->size);
+    return SIPC_OK;
+}
+
+static void *call_on(void *guest) {
+    uint8_t request[200], response[2048];
+    message_fill_request(request, sizeof request, 0, 0,
+                         1000); // a handler that is told to sleeps so long
+    for (unsigned i = 0; !atomic_load_explicit(&input_ended, memory_order_acquire) &&
+                         !atomic_load_explicit(&host_gone, memory_order_acquire);
+         i++) {
+        // Some give up.
+        sipc_call call = {.message_id = i % 8 == 7 ? MESSAGE_STAMPED + 16 : 0,
+                          .request = request,
+                          .request_size = i % 2 ? sizeof request : i % 40,
+                          .response = response,
+                          .response_capacity = sizeof response,
+                          .timeout_ns = i % 8 == 7 ? 300000 : UINT64_C(1000000000)};
+        sipc_status status = sipc_guest_call(guest, &call);
+        bool hasty = status == SIPC_TIMEOUT || status == SIPC_TIMEOUT_MAYBE_EXECUTED ||
+                     status == SIPC_ALL_SLOTS_BUSY;
+        if (status == SIPC_OK || (hasty && i % 8 == 7)) continue;
+        atomic_store_explicit(&host_gone, true, memory_order_release);
+        if (hasty) abort(); // a call of a second: nobody wakes it
+    }
+    return NULL;
+}
+
+static void await_input_end(void) {
+    char line[64];
+    while (read(STDIN_FILENO, line, sizeof line) > 0) {
+    }
+    atomic_store_explicit(&input_ended, true, memory_order_release);
+}
+
+static int call_host(const char *name) {
+    enum { CALLERS = 3 };
+    const sipc_guest_options options = {.calls_only = 1, .call_slots = 2};
+    sipc_guest *guest;
+    sipc_status status = sipc_guest_attach(name, &options, &guest);
+    if (status) return fail(status);
+    say("ready");
+    pthread_t callers[CALLERS];
+    for (unsigned i = 0; i < CALLERS; i++)
+        if (pthread_create(&callers[i], NULL, call_on, guest) != 0) return 2;
+    await_input_end();
+    for (unsigned i = 0; i < CALLERS; i++) pthread_join(callers[i], NULL);
+    sipc_guest_detach(guest);
+    say("ended");
+    return 0;
+}
+
+static int serve_guests(const char *name) {
+    const sipc_host_options options = {.guest_slots = 2};
+    sipc_host *host;
+    sipc_status status = sipc_host_create(name, 1, 4096, &options, &host);
+    if (!status) status = sipc_host_serve(host, NULL, echo, NULL);
+    if (status) return fail(status);
+    say("ready");
+    await_input_end();
+    sipc_host_close(host);
+    say("ended");
+    return 0;
+}
+
+// ---- Who serves --------------------------------------------------------------------------------
+
 int main(int count, char **words) {
+    if (count == 4 && strcmp(words[3], "call") == 0) return call_host(words[1]);
+    if (count == 4 && strcmp(words[3], "serve") == 0) return serve_guests(words[1]);
     int file = count == 3 || count == 4 ? open(words[2], O_RDWR | O_CLOEXEC) : -1;
     counts = file < 0 ? MAP_FAILED
                       : mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (counts == MAP_FAILED) {
-        fprintf(stderr, "usage: guest NAME COUNTS [spin|group]\n");
+        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|call|serve]\n");
         return 2;
     }
     sipc_guest_options options = {.sealed_folder = getenv("SEALED_FOLDER")};

@@ -223,6 +223,52 @@ static bool play_with_pipelining_host(const struct script *script, const struct 
     return reached;
 }
 
+// ---- Guests that call ---------------------------------------------------------------------------
+
+static void start_server(struct peer *server) {
+    peer_start(server, SERVER_C, host_region(), "2", "4096", NULL);
+    peer_expect(server, "ready");
+}
+
+// Each guest slot serves the next guest.
+static void expect_calls_answered(struct peer *server) {
+    struct peer caller;
+    peer_start(&caller, CALLER_C, NULL);
+    peer_expect(&caller, "ready");
+    peer_ask(&caller, "SIPC_OK", "open %s 2 0 0 0", host_region());
+    const char *tally = peer_ask(&caller, "ok", "traffic callers=2 calls=20 way=session");
+    row_expect(number_in(tally, "answered=") == 40, "%s", tally);
+    peer_ask(&caller, "SIPC_OK", "close");
+    peer_finish(&caller);
+    peer_finish(server);
+}
+
+static bool play_with_serving_host(const struct script *script, const struct visit *visit) {
+    struct peer server, victim;
+    host_name_only(script->name);
+    start_server(&server);
+    start_victim(&victim, script, visit, host_region(), host_counts());
+    bool reached = outlive(&victim, script, visit, SERVED_US);
+    expect_calls_answered(&server);
+    host_forget_name();
+    return reached;
+}
+
+// The victim is the host: whoever calls it ends by itself, or finds the next.
+static bool play_with_calling_guest(const struct script *script, const struct visit *visit) {
+    struct peer victim, caller, server;
+    host_name_only(script->name);
+    peer_start(&caller, POINTS_GUEST, host_region(), host_counts(), "call", NULL);
+    start_victim(&victim, script, visit, host_region(), host_counts());
+    bool reached = outlive(&victim, script, visit, SERVED_US);
+    start_server(&server);
+    peer_expect(&caller, "ready");
+    peer_finish(&caller);
+    expect_calls_answered(&server);
+    host_forget_name();
+    return reached;
+}
+
 // ---- Guests in C -------------------------------------------------------------------------------
 
 #define GUEST(how) .program = POINTS_GUEST, .play = play_with_##how
@@ -253,6 +299,10 @@ static const struct script in_c[] = {
      .rules = "guard.c:grow:ftruncate before#0=fail", .way = "spin"},
     {GUEST(truncation), .name = "loses-its-memory-in-two-threads",
      .rules = "guard.c:grow:fstat before#1=delay:5000"},
+    {GUEST(serving_host), .name = "calls-its-host", .way = "call"},
+    {GUEST(calling_guest), .name = "is-a-host-that-is-called", .way = "serve"},
+    {GUEST(calling_guest), .name = "has-no-thread-to-serve", .way = "serve", .fails = true,
+     .rules = "thread.c:sipc_os_thread_start:pthread_create before#2=fail"},
 };
 
 static const struct script failing_in_c[] = {
@@ -287,6 +337,7 @@ static const struct script in_go[] = {
     {GO_GUEST(killed_host), .name = "outlives-its-host"},
     {GO_GUEST(killed_host), .name = "outlives-its-host-without-pidfd", GO_NO_PIDFD},
     {GO_GUEST(truncation), .name = "loses-its-memory"},
+    {GO_GUEST(serving_host), .name = "calls-its-host", .way = "call"},
 };
 
 static const struct script failing_in_go[] = {

@@ -31,7 +31,8 @@ void slot_by_hand_make(struct slot_by_hand *made, uint32_t index, uint32_t reque
                                            .response = zeroed(response_capacity),
                                            .request_capacity = request_capacity,
                                            .response_capacity = response_capacity,
-                                           .index = index}};
+                                           .index = index,
+                                           .responder_claim = SIPC_CLAIM_FIRST_SLOT + index}};
     made->object.handle = memfd_create("slot", MFD_CLOEXEC);
     assert_true(made->object.handle >= 0);
     // A description of its own: a claim is exclusive between two of them.
@@ -61,7 +62,7 @@ void slot_by_hand_use_events(struct slot_by_hand *made, const struct sipc_os_bac
 }
 
 void slot_by_hand_claim(struct slot_by_hand *made, bool claimed) {
-    uint32_t claim = SIPC_CLAIM_FIRST_SLOT + made->slot.index;
+    uint32_t claim = made->slot.responder_claim;
     bool won = true;
     if (claimed)
         assert_int_equal(sipc_os_claim(&made->responder, claim, &won), SIPC_OK);

@@ -33,10 +33,10 @@ var helpers = map[string]string{
 	"unix.Recvmsg":    "faultReceive",
 	"syscall.Syscall": "faultSystem", "syscall.Syscall6": "faultSystem", "syscall.RawSyscall6": "faultSystem",
 	"semaphore.Open": "faultCallFor",
-	"Wait":           "faultCall", "Post": "faultDo", "Close": "faultDo", // of a semaphore
+	"Wait":           "faultCall", "WaitFor": "faultCall", "Post": "faultDo", "Close": "faultDo", // of a semaphore
 
 	// Not a system call, or no store.
-	"cpu.Spin": "", "cpu.Prefetch": "", "atomic.LoadPointer": "", "atomic.StorePointer": "", "unix.CmsgSpace": "", "unix.NsecToTimeval": "", "unix.ParseSocketControlMessage": "", "unix.ParseUnixRights": "",
+	"cpu.Spin": "", "cpu.Prefetch": "", "atomic.LoadPointer": "", "atomic.StorePointer": "", "unix.CmsgSpace": "", "unix.NsecToTimeval": "", "unix.NsecToTimespec": "", "unix.ParseSocketControlMessage": "", "unix.ParseUnixRights": "",
 	"atomic.LoadUint32": "", "atomic.LoadInt32": "", "atomic.LoadUint64": "",
 }
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "internal/service.h"
+
+#include <stdlib.h>
+
+#include "internal/errors.h"
+#include "internal/group.h"
+
+// A thread and the claimed slots that it serves. A handler may end its thread; another carries on.
+struct sipc_worker {
+    struct sipc_group group;
+    struct sipc_responder *current; // whose request is handled, or was last
+    struct sipc_service *service;
+    struct sipc_os_work work;     // of its threads
+    uint32_t processor;           // that it runs on, or SIPC_NO_PROCESSOR
+    struct sipc_os_thread thread; // that serves now; written by itself
+    struct sipc_os_thread former; // that its handler ended, if has_former: not joined yet
+    bool has_former;
+    bool started; // has a thread
+    bool done;    // its thread ends because there is nothing left to do
+};
+
+// Whose handler runs on this thread.
+static _Thread_local const void *handling;
+
+bool sipc_service_handles(const void *owner) {
+    return handling == owner;
+}
+
+// ---- Slots -------------------------------------------------------------------------------------
+
+sipc_status sipc_service_init(struct sipc_service *service, const void *owner, uint32_t slots,
+                              bool claimed) {
+    *service = (struct sipc_service){.owner = owner, .claimed = claimed};
+    service->responders = calloc(slots, sizeof *service->responders);
+    if (!service->responders)
+        return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory to serve %u slots", slots);
+    return SIPC_OK;
+}
+
+void sipc_service_add(struct sipc_service *service, const struct sipc_slot *slot,
+                      const struct sipc_owner *identity, const sipc_wait_policy *policy) {
+    struct sipc_responder *responder = &service->responders[service->slot_count++];
+    sipc_responder_init(responder, slot, identity, policy, &service->stopping);
+    responder->serving = true;
+}
+
+static int by_slot(const void *one, const void *other) {
+    const struct sipc_responder *a = one, *b = other;
+    return a->slot->index < b->slot->index ? -1 : 1;
+}
+
+// Slots next to each other go to one worker, in the order in which a pipeline fills them.
+sipc_status sipc_service_divide(struct sipc_service *service, uint32_t each) {
+    uint32_t count = (service->slot_count + each - 1) / each;
+    service->workers = calloc(count, sizeof *service->workers);
+    if (!service->workers) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for %u workers", count);
+    qsort(service->responders, service->slot_count, sizeof service->responders[0], by_slot);
+    for (uint32_t first = 0; first < service->slot_count; first += each) {
+        struct sipc_worker *worker = &service->workers[service->worker_count++];
+        uint32_t left = service->slot_count - first;
+        worker->service = service;
+        worker->processor = SIPC_NO_PROCESSOR;
+        worker->current = &service->responders[first];
+        sipc_group_init(&worker->group, worker->current, left < each ? left : each);
+    }
+    return SIPC_OK;
+}
+
+uint32_t sipc_service_first_slot(const struct sipc_service *service, uint32_t worker) {
+    return service->workers[worker].current->slot->index;
+}
+
+void sipc_service_place(struct sipc_service *service, uint32_t worker, uint32_t processor) {
+    service->workers[worker].processor = processor;
+}
+
+static void leave_slot(const struct sipc_service *service, struct sipc_responder *responder) {
+    if (!responder->serving) return;
+    responder->serving = false;
+    sipc_responder_leave(responder);
+    if (service->claimed)
+        sipc_os_unclaim(responder->slot->object, SIPC_CLAIM_FIRST_SLOT + responder->slot->index);
+}
+
+static void leave_slots_of(struct sipc_worker *worker) {
+    for (uint32_t i = 0; i < worker->group.count; i++)
+        leave_slot(worker->service, &worker->group.responders[i]);
+}
+
+// ---- Workers -----------------------------------------------------------------------------------
+
+static void run_worker(void *context) {
+    struct sipc_worker *worker = context;
+    struct sipc_service *service = worker->service;
+    worker->thread = sipc_os_this_thread();
+    // One that it may not run on any more leaves it where it is.
+    if (worker->processor != SIPC_NO_PROCESSOR) (void)sipc_os_pin(worker->processor);
+    handling = service->owner; // every handler on this thread is this owner's
+    while (sipc_load_acquire(&service->stopping) == 0) {
+        // Not a look at the word before this: straight after an answer it would pull the line back.
+        if (sipc_group_wait(&worker->group, &worker->current) != SIPC_WAIT_READY) break;
+        enum sipc_served served =
+            sipc_group_serve(&worker->group, worker->current, service->handler, service->context);
+        if (SIPC_UNLIKELY(served == SIPC_SERVED_SHUTDOWN)) sipc_service_stop(service);
+        // A host that closes one slot closes all.
+        if (SIPC_UNLIKELY(served == SIPC_SERVED_CLOSED)) break;
+    }
+    worker->done = true;
+}
+
+static void join_former(struct sipc_worker *worker) {
+    if (!worker->has_former) return;
+    sipc_os_thread_join(worker->former);
+    worker->has_former = false;
+}
+
+static void worker_ended(void *context);
+
+// A handler has ended this thread: answers for it and lets a fresh thread carry on. Once that was
+// started, the worker is not this thread's any more.
+static sipc_status carry_on(struct sipc_worker *worker) {
+    sipc_waiter_left(sipc_group_waiter(&worker->group));
+    sipc_responder_abandon(worker->current);
+    join_former(worker);
+    worker->former = worker->thread;
+    worker->has_former = true;
+    return sipc_os_thread_start(&worker->work);
+}
+
+// The last thing on a worker's thread.
+static void worker_ended(void *context) {
+    struct sipc_worker *worker = context;
+    struct sipc_service *service = worker->service;
+    if (worker->done) {
+        join_former(worker);
+    } else {
+        if (carry_on(worker) == SIPC_OK) return;
+        sipc_store_release(&service->threadless, 1);
+        sipc_service_end(service);
+    }
+    leave_slots_of(worker);
+    // Release: what the worker did happened before the wait for it returns.
+    if (sipc_subtract_barrier(&service->running, 1) == 1)
+        sipc_os_unpark(&service->running, UINT32_MAX);
+}
+
+static sipc_status start_worker(struct sipc_worker *worker) {
+    sipc_word *running = &worker->service->running;
+    sipc_add_barrier(running, 1);
+    worker->work = (struct sipc_os_work){run_worker, worker_ended, worker};
+    sipc_status status = sipc_os_thread_start(&worker->work);
+    worker->started = status == SIPC_OK;
+    // Nobody waits for it yet.
+    if (status) sipc_subtract_barrier(running, 1);
+    return status;
+}
+
+sipc_status sipc_service_start(struct sipc_service *service, sipc_handler handler, void *context) {
+    service->handler = handler;
+    service->context = context;
+    sipc_status status = SIPC_OK;
+    for (uint32_t i = 0; i < service->worker_count && !status; i++)
+        status = start_worker(&service->workers[i]);
+    return status;
+}
+
+// ---- Polling -----------------------------------------------------------------------------------
+
+// One look at a slot on the application's thread.
+struct look {
+    struct sipc_responder *responder;
+    const void *outer; // whose handler this thread was in before
+    bool returned;
+};
+
+// Also when a handler leaves by an exception or ends the thread.
+static void look_ended(struct look *look) {
+    handling = look->outer;
+    if (!look->returned) sipc_responder_abandon(look->responder);
+}
+
+static enum sipc_served serve_once(struct sipc_service *service, struct sipc_responder *responder) {
+    SIPC_FINALLY(look_ended) struct look look = {.responder = responder, .outer = handling};
+    handling = service->owner;
+    enum sipc_served served = sipc_responder_serve(responder, service->handler, service->context);
+    // cppcheck-suppress unreadVariable ; look_ended() does
+    look.returned = true;
+    return served;
+}
+
+bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void *context,
+                       uint32_t *served) {
+    service->handler = handler;
+    service->context = context;
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < service->slot_count; i++) {
+        struct sipc_responder *responder = &service->responders[i];
+        if (!responder->serving || sipc_load_acquire(&service->stopping) != 0) continue;
+        enum sipc_served result = serve_once(service, responder);
+        if (result == SIPC_SERVED_REQUEST || result == SIPC_SERVED_SHUTDOWN) ++*served;
+        if (result == SIPC_SERVED_SHUTDOWN) sipc_service_stop(service);
+        if (result == SIPC_SERVED_CLOSED)
+            leave_slot(service, responder);
+        else
+            open++;
+    }
+    return open != 0 && sipc_load_acquire(&service->stopping) == 0;
+}
+
+// ---- The end -----------------------------------------------------------------------------------
+
+// Barrier: a worker that goes to sleep after this sees it; one that sleeps is roused.
+void sipc_service_end(struct sipc_service *service) {
+    sipc_exchange_barrier(&service->stopping, 1);
+    for (uint32_t i = 0; i < service->worker_count; i++)
+        sipc_wait_rouse(sipc_group_waiter(&service->workers[i].group));
+}
+
+void sipc_service_stop(struct sipc_service *service) {
+    sipc_store_release(&service->asked, 1);
+    sipc_service_end(service);
+}
+
+void sipc_service_wait(struct sipc_service *service) {
+    for (uint32_t running; (running = sipc_load_acquire(&service->running)) != 0;)
+        sipc_os_park(&service->running, running, SIPC_NEVER);
+}
+
+void sipc_service_release(struct sipc_service *service) {
+    sipc_service_wait(service); // then no worker changes its thread any more
+    for (uint32_t i = 0; i < service->worker_count; i++)
+        if (service->workers[i].started) sipc_os_thread_join(service->workers[i].thread);
+    for (uint32_t i = 0; i < service->slot_count; i++) leave_slot(service, &service->responders[i]);
+    free(service->workers);
+    free(service->responders);
+    *service = (struct sipc_service){.owner = NULL};
+}
