@@ -237,9 +237,10 @@ SIPC_ALWAYS_INLINE sipc_status call_through(struct sipc_calls *calls, uint32_t i
     call->response_message_id = 0;
     struct sipc_deadline deadline = sipc_calls_deadline(calls, call->timeout_ns);
     // Where its guest died before it began, the request goes to another that serves, or waits for
-    // one.
+    // one. A guest has no other host.
     do status = call_once(calls, index, call, &deadline);
-    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && (calls->resend || call->resend));
+    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && !calls->peer_is_gone &&
+           (calls->resend || call->resend));
     return status;
 }
 

@@ -255,7 +255,8 @@ typedef struct sipc_call {
     uint32_t response_capacity; /**< Bytes at response. */
     uint32_t
         response_size; /**< Out: bytes of the response; with SIPC_BUFFER_TOO_SMALL those needed. */
-    uint32_t resend;   /**< 1: as in sipc_host_options, for this call; 0: as those options say. */
+    uint32_t resend;   /**< 1: as in sipc_host_options, for this call; 0: as those options say. A
+                          guest   that calls its host has no other: it is ignored there. */
     uint64_t timeout_ns;          /**< From now; SIPC_DEFAULT_TIMEOUT or SIPC_FOREVER. */
     sipc_reserve reserve;         /**< Not NULL: asked for room instead of using response. */
     void *reserve_context;        /**< Handed to it. */
