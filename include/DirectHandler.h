@@ -54,7 +54,7 @@ inline void WriteText(sipc_response &response, std::string_view text) {
     std::copy(end.begin(), end.end(), std::copy(text.begin(), text.end(), to));
     response.size = static_cast<uint32_t>(text.size() + end.size());
 }
-// Exceptions must not pass through the C library; what unwinds a thread that ends must.
+/** Runs a handler. Exceptions must not pass through the C library, except what unwinds a thread. */
 SIPC_CATCHES_FORCED_UNWIND
 inline sipc_status Answer(void *context, const sipc_request *request, sipc_response *response) {
     sipc_response failure = *response; // the handler may leave anything in the other
@@ -89,6 +89,7 @@ public:
     /**
      * Names the handler of a message id, in the place of an earlier one.
      * @param msgId MSG_ID_NORMAL or from MSG_ID_USER on; SIPC_BAD_MESSAGE_ID otherwise.
+     * @param handler what answers such requests; an empty one is SIPC_INVALID_ARGUMENT.
      */
     Error On(uint32_t msgId, Handler handler) {
         // The C API says what is wrong with a route.

@@ -23,7 +23,7 @@
 namespace shm {
 
 namespace detail {
-// Makes room for the response. Exceptions must not pass through the C library.
+/** Makes room for the response. Exceptions must not pass through the C library. */
 inline void *Reserve(void *context, uint32_t size) noexcept {
     auto *resp = static_cast<std::vector<uint8_t> *>(context);
     try {

@@ -9,6 +9,7 @@
 SQLITE_EXTENSION_INIT1
 
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "link.h"
@@ -414,12 +415,23 @@ static void attach(sqlite3_context *context, int count, sqlite3_value **argument
 
 // ---- Loading -----------------------------------------------------------------------------------
 
+// Connections of several threads load it at the same time as others use it: the one pointer to
+// SQLite is written once. The lock orders that before each load that finds it written.
+static void use_sqlite(const sqlite3_api_routines *api) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    if (!sqlite3_api) {
+        SQLITE_EXTENSION_INIT2(api)
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 // NOLINTNEXTLINE(readability-non-const-parameter): SQLite's signature
 __attribute__((visibility("default"))) int
 sqlite3_simpleipcudf_init(sqlite3 *database, char **error, const sqlite3_api_routines *api);
 
 int sqlite3_simpleipcudf_init(sqlite3 *database, char **error, const sqlite3_api_routines *api) {
-    SQLITE_EXTENSION_INIT2(api)
+    use_sqlite(api);
     (void)error;
     struct connection *connection = sqlite3_malloc64(sizeof *connection);
     if (!connection) return SQLITE_NOMEM;

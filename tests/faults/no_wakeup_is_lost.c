@@ -144,7 +144,7 @@ static uint64_t run_callers(sipc_host *host, uint32_t calls) {
 static const char go_delays[] =
     "wait.go:waiter.sleep:atomic.SwapUint32 w.waiting before#3+=delay:1;"
     "wait.go:waiter.sleep:atomic.SwapUint32 w.waiting after#5+=delay:1;"
-    "os_linux.go:futex.sleep:syscall.Syscall6 unix.SYS_FUTEX before#7+=delay:1;"
+    "os_linux.go:futex.wait:syscall.Syscall6 unix.SYS_FUTEX before#7+=delay:1;"
     "slot.go:publish:atomic.SwapUint32 state after#4+=delay:1";
 
 static void start_guest(struct peer *guest, sipc_backend backend, bool go) {
