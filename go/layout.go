@@ -63,6 +63,12 @@ const (
 	MessageHeartbeatResponse = 2
 	MessageShutdown          = 3
 	MessageFirstUser         = 128
+
+	// Of streams; no call of an application carries them (spec, section 13).
+	messageStreamOpen = 4
+	messageStreamData = 5
+	messageStreamNext = 6
+	messageStreamEnd  = 7
 )
 
 // Status of a response.
@@ -100,6 +106,35 @@ const (
 
 	maxSocketPath = 107
 	overflowUser  = 65534 // what a user id reads as that means nothing in this user namespace
+)
+
+// Streams: sizes, limits and codes (spec, section 13).
+const (
+	streamMaxSize     = 1 << 40 // bytes of a request or of a response
+	streamUnknownSize = 1<<64 - 1
+	streamMaxWindow   = 64
+	streamPiece       = 64 // where the bytes of a piece begin in its payload
+	streamMaxText     = 256
+
+	streamOpenSize   = 32
+	streamNextSize   = 8
+	streamEndText    = 16
+	streamAnswerText = 16
+
+	streamLast   = 1 // flag: the message ends with this piece
+	streamEnough = 2 // flag: the handler takes no more of the request
+
+	streamFinished = 0 // reason of an end: the whole response was received
+	streamAborted  = 1
+
+	streamOk            = 0
+	streamHandlerFailed = 1
+	streamUnknownStream = 2
+	streamNoHandler     = 3
+	streamTooMany       = 4
+	streamTooLarge      = 5
+	streamBroken        = 6
+	streamOutOfMemory   = 7
 )
 
 // exchangeHeader is the region's first line, written by the host, once.
@@ -256,4 +291,42 @@ type handover struct {
 	magic  uint64
 	answer uint32
 	_      uint32
+}
+
+// streamOpen is the payload of messageStreamOpen.
+type streamOpen struct {
+	requestSize   uint64
+	responseLimit uint64
+	messageID     uint32
+	window        uint32
+	_             uint64
+}
+
+// streamData stands before the bytes of a piece of the request.
+type streamData struct {
+	stream uint64
+	offset uint64
+	flags  uint32
+	_      [streamPiece - 20]byte
+}
+
+// streamNext is the payload of messageStreamNext.
+type streamNext struct {
+	stream uint64
+}
+
+// streamEnd stands before the text of messageStreamEnd.
+type streamEnd struct {
+	stream uint64
+	reason uint32
+	_      uint32
+}
+
+// streamAnswer stands before the bytes of a piece of the response. An answer without one is shorter.
+type streamAnswer struct {
+	outcome      uint32
+	flags        uint32
+	value        uint64
+	responseSize uint64
+	_            [streamPiece - 24]byte
 }

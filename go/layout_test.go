@@ -63,6 +63,11 @@ func TestLinesHaveTheirSizes(t *testing.T) {
 		{"annexLine", unsafe.Sizeof(annexLine{}), lineSize},
 		{"slotTail", unsafe.Sizeof(slotTail{}), tailSize},
 		{"handover", unsafe.Sizeof(handover{}), handoverSize},
+		{"streamOpen", unsafe.Sizeof(streamOpen{}), streamOpenSize},
+		{"streamData", unsafe.Sizeof(streamData{}), streamPiece},
+		{"streamNext", unsafe.Sizeof(streamNext{}), streamNextSize},
+		{"streamEnd", unsafe.Sizeof(streamEnd{}), streamEndText},
+		{"streamAnswer", unsafe.Sizeof(streamAnswer{}), streamPiece},
 	} {
 		if line.have != line.want {
 			t.Errorf("%s has %d bytes instead of %d", line.name, line.have, line.want)
@@ -145,6 +150,11 @@ func layoutFields() map[string]uint64 {
 		{"owner", unsafe.Offsetof(slotTail{}.owner), ownerLine{}},
 		{"annex", unsafe.Offsetof(slotTail{}.annex), annexLine{}},
 		{"handover", 0, handover{}},
+		{"stream_open", 0, streamOpen{}},
+		{"stream_data", 0, streamData{}},
+		{"stream_next", 0, streamNext{}},
+		{"stream_end", 0, streamEnd{}},
+		{"stream_answer", 0, streamAnswer{}},
 	} {
 		form := reflect.TypeOf(line.form)
 		for i := 0; i < form.NumField(); i++ {

@@ -9,6 +9,7 @@
 #include <simpleipc/simpleipc.h>
 
 #include "internal/layout.h"
+#include "internal/stream_layout.h"
 #include "left_behind.h"
 
 struct constant {
@@ -115,6 +116,45 @@ static const struct constant ours[] = {
     {"handover_refused", SIPC_HANDOVER_REFUSED},
     {"max_socket_path", SIPC_MAX_SOCKET_PATH},
     {"overflow_user", SIPC_OVERFLOW_USER},
+    {"message_stream_open", SIPC_MESSAGE_STREAM_OPEN},
+    {"message_stream_data", SIPC_MESSAGE_STREAM_DATA},
+    {"message_stream_next", SIPC_MESSAGE_STREAM_NEXT},
+    {"message_stream_end", SIPC_MESSAGE_STREAM_END},
+    {"stream_max_size", SIPC_STREAM_MAX_SIZE},
+    {"stream_unknown_size", SIPC_STREAM_UNKNOWN_SIZE},
+    {"stream_max_window", SIPC_STREAM_MAX_WINDOW},
+    {"stream_piece", SIPC_STREAM_PIECE},
+    {"stream_max_text", SIPC_STREAM_MAX_TEXT},
+    {"stream_open_size", sizeof(struct sipc_stream_open)},
+    {"stream_open_request_size", offsetof(struct sipc_stream_open, request_size)},
+    {"stream_open_response_limit", offsetof(struct sipc_stream_open, response_limit)},
+    {"stream_open_message_id", offsetof(struct sipc_stream_open, message_id)},
+    {"stream_open_window", offsetof(struct sipc_stream_open, window)},
+    {"stream_data_stream", offsetof(struct sipc_stream_data, stream)},
+    {"stream_data_offset", offsetof(struct sipc_stream_data, offset)},
+    {"stream_data_flags", offsetof(struct sipc_stream_data, flags)},
+    {"stream_next_stream", offsetof(struct sipc_stream_next, stream)},
+    {"stream_next_size", sizeof(struct sipc_stream_next)},
+    {"stream_end_stream", offsetof(struct sipc_stream_end, stream)},
+    {"stream_end_reason", offsetof(struct sipc_stream_end, reason)},
+    {"stream_end_text", sizeof(struct sipc_stream_end)},
+    {"stream_answer_outcome", offsetof(struct sipc_stream_answer, outcome)},
+    {"stream_answer_flags", offsetof(struct sipc_stream_answer, flags)},
+    {"stream_answer_value", offsetof(struct sipc_stream_answer, value)},
+    {"stream_answer_response_size", offsetof(struct sipc_stream_answer, response_size)},
+    {"stream_answer_text", SIPC_STREAM_ANSWER_TEXT},
+    {"stream_last", SIPC_STREAM_LAST},
+    {"stream_enough", SIPC_STREAM_ENOUGH},
+    {"stream_finished", SIPC_STREAM_FINISHED},
+    {"stream_aborted", SIPC_STREAM_ABORTED_BY_CALLER},
+    {"stream_ok", SIPC_OUTCOME_OK},
+    {"stream_handler_failed", SIPC_OUTCOME_HANDLER_FAILED},
+    {"stream_unknown_stream", SIPC_OUTCOME_UNKNOWN_STREAM},
+    {"stream_no_handler", SIPC_OUTCOME_NO_HANDLER},
+    {"stream_too_many", SIPC_OUTCOME_TOO_MANY},
+    {"stream_too_large", SIPC_OUTCOME_TOO_LARGE},
+    {"stream_broken", SIPC_OUTCOME_BROKEN},
+    {"stream_out_of_memory", SIPC_OUTCOME_OUT_OF_MEMORY},
 };
 
 #define OUR_COUNT (sizeof ours / sizeof ours[0])
