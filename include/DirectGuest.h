@@ -120,6 +120,13 @@ private:
     sipc_guest *guest_ = nullptr;
 };
 
+inline Error Pipeline::Open(const DirectGuest &guest, uint32_t depth, Timeout timeout) {
+    return Opened([&](void *hearing, sipc_pipeline **pipeline) {
+        return sipc_guest_pipeline_open(guest.Handle(), depth, detail::Nanoseconds(timeout),
+                                        Hearing::Completed, hearing, pipeline);
+    });
+}
+
 } // namespace shm
 
 #endif

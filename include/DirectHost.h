@@ -248,9 +248,11 @@ struct Completion {
 /** One request of several; see sipc_submission. */
 using Submission = sipc_submission;
 
+class DirectGuest;
+
 /**
  * Several requests in flight from one thread; see sipc_pipeline_open(). Move-only; gives up what is
- * in flight when it ends. Must not outlive its host. One thread at a time.
+ * in flight when it ends. Must not outlive its host or guest. One thread at a time.
  *
  * Each request completes once: Reap() or Close() calls a function with its Completion. That may
  * submit, but not reap or close. What it throws is thrown on after the others were told.
@@ -281,15 +283,18 @@ public:
      */
     Error Open(const DirectHost &host, uint32_t depth, uint32_t firstSlot = SIPC_ANY_SLOT,
                Timeout timeout = DefaultTimeout) {
-        *this = Pipeline();
-        std::unique_ptr<Hearing> hearing(new (std::nothrow) Hearing);
-        if (!hearing) return Error(SIPC_OUT_OF_MEMORY);
-        sipc_status status =
-            sipc_pipeline_open(host.Handle(), firstSlot, depth, detail::Nanoseconds(timeout),
-                               Hearing::Completed, hearing.get(), &pipeline_);
-        if (status == SIPC_OK) hearing_ = std::move(hearing);
-        return Error(status);
+        return Opened([&](void *hearing, sipc_pipeline **pipeline) {
+            return sipc_pipeline_open(host.Handle(), firstSlot, depth, detail::Nanoseconds(timeout),
+                                      Hearing::Completed, hearing, pipeline);
+        });
     }
+    /**
+     * The same for requests to the host of a guest; needs DirectGuest.h. See
+     * sipc_guest_pipeline_open().
+     * @param guest a guest that does not reconnect; it must outlive the pipeline.
+     * @param depth requests in flight at most. @param timeout how long to wait for so many slots.
+     */
+    Error Open(const DirectGuest &guest, uint32_t depth, Timeout timeout = DefaultTimeout);
 
     /** @return whether it is open. */
     explicit operator bool() const { return pipeline_ != nullptr; }
@@ -366,6 +371,16 @@ private:
             }
         }
     };
+
+    // Closes what was open, then opens by the C call.
+    template <typename Call> Error Opened(Call call) {
+        *this = Pipeline();
+        std::unique_ptr<Hearing> hearing(new (std::nothrow) Hearing);
+        if (!hearing) return Error(SIPC_OUT_OF_MEMORY);
+        sipc_status status = call(hearing.get(), &pipeline_);
+        if (status == SIPC_OK) hearing_ = std::move(hearing);
+        return Error(status);
+    }
 
     // The C call, while the function hears of completions. From inside a completion the C call
     // refuses, and the function that hears stays the same.

@@ -185,6 +185,13 @@ sipc_status sipc_attachment_acquire(struct sipc_attachment *attachment, uint64_t
                   : sipc_calls_acquire(&attachment->calls, SIPC_ANY_SLOT, timeout_ns, session);
 }
 
+sipc_status sipc_attachment_open_pipeline(struct sipc_attachment *attachment,
+                                          const struct sipc_pipelining *wish,
+                                          sipc_pipeline **pipeline) {
+    sipc_status status = check_call_slots(attachment);
+    return status ? status : sipc_calls_open_pipeline(&attachment->calls, wish, pipeline);
+}
+
 static void end_calls(struct sipc_attachment *attachment) {
     if (!attachment->calls.memory) return;
     sipc_calls_close(&attachment->calls);

@@ -193,18 +193,39 @@ sipc_status sipc_guest_call(sipc_guest *guest, sipc_call *call) {
     return status;
 }
 
+// The same for what is held for longer than a call, and so belongs to one host.
+static sipc_status enter_to_hold(sipc_guest *guest, struct sipc_attachment **attachment) {
+    sipc_status status = enter(guest, attachment);
+    if (status || !guest->options.reconnect) return status;
+    sipc_attachment_leave(*attachment);
+    return sipc_fail(
+        SIPC_INVALID_ARGUMENT,
+        "sessions and pipelines belong to one host; a guest that reconnects calls with "
+        "sipc_guest_call()");
+}
+
 sipc_status sipc_guest_acquire(sipc_guest *guest, uint64_t timeout_ns, sipc_session **session) {
     if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; pass where to put it");
     *session = NULL;
     struct sipc_attachment *attachment;
-    sipc_status status = enter(guest, &attachment);
+    sipc_status status = enter_to_hold(guest, &attachment);
     if (status) return status;
-    if (guest->options.reconnect)
-        status = sipc_fail(SIPC_INVALID_ARGUMENT,
-                           "a session belongs to one host; a guest that reconnects calls with "
-                           "sipc_guest_call()");
-    else
-        status = sipc_attachment_acquire(attachment, timeout_ns, session);
+    status = sipc_attachment_acquire(attachment, timeout_ns, session);
+    sipc_attachment_leave(attachment);
+    return status;
+}
+
+sipc_status sipc_guest_pipeline_open(sipc_guest *guest, uint32_t depth, uint64_t timeout_ns,
+                                     sipc_completed completed, void *context,
+                                     sipc_pipeline **pipeline) {
+    if (!pipeline)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "pipeline is NULL; pass where to put the handle");
+    *pipeline = NULL;
+    struct sipc_attachment *attachment;
+    sipc_status status = enter_to_hold(guest, &attachment);
+    if (status) return status;
+    const struct sipc_pipelining wish = {SIPC_ANY_SLOT, depth, timeout_ns, completed, context};
+    status = sipc_attachment_open_pipeline(attachment, &wish, pipeline);
     sipc_attachment_leave(attachment);
     return status;
 }

@@ -44,6 +44,7 @@ static void watch_owner(const struct sipc_session *session) {
 
 void sipc_session_watch(void *context) {
     struct sipc_session *session = context;
+    if (!session->pool->watch) return; // a guest's: its host is watched all the time
     uint64_t owner = owner_of(session->caller.slot);
     if (owner == session->watched || !sipc_session_attended(session)) return;
     watch_owner(session);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several requests in flight from one thread: a group of sessions, one of which, the lead, waits
 // for all of them (spec 7.1).
+#include "internal/pipeline.h"
+
 #include <stdlib.h>
 
+#include "internal/errors.h"
 #include "internal/host.h"
 
 // Of the polls in a wait one in so many looks at another request than the oldest: each look in vain
@@ -28,7 +31,7 @@ struct flight {
 };
 
 struct sipc_pipeline {
-    sipc_host *host;
+    struct sipc_calls *calls;
     struct sipc_session *lead;
     sipc_completed completed;
     void *context;
@@ -70,10 +73,17 @@ static inline bool stands(const struct flight *flight) {
     return stands_in_turn_line(caller) || stands_in_own_line(caller);
 }
 
-static bool any_stands(const void *role) {
+// A guest's host closes, and will not answer any more what it has not answered.
+static inline bool is_forsaken(const struct flight *flight) {
+    return sipc_slot_is_closing(flight->session->caller.slot);
+}
+
+static bool any_can_be_completed(const void *role) {
     const sipc_pipeline *pipeline = role;
-    for (uint32_t i = 0; i < pipeline->depth; i++)
-        if (pipeline->flights[i].state == IN_FLIGHT && stands(&pipeline->flights[i])) return true;
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        const struct flight *flight = &pipeline->flights[i];
+        if (flight->state == IN_FLIGHT && (stands(flight) || is_forsaken(flight))) return true;
+    }
     return false;
 }
 
@@ -105,7 +115,7 @@ static void lead_group(sipc_pipeline *pipeline) {
     waiter->before_sleep = announce;
     waiter->context = pipeline;
     for (uint32_t i = 0; i < pipeline->depth; i++)
-        sipc_store_release(&pipeline->flights[i].session->lead, slot->index);
+        sipc_store_release(&pipeline->flights[i].session->lead, lead->index);
 }
 
 static void disband_group(sipc_pipeline *pipeline) {
@@ -113,7 +123,7 @@ static void disband_group(sipc_pipeline *pipeline) {
     struct sipc_waiter *waiter = &lead->caller.waiter;
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         struct sipc_session *session = pipeline->flights[i].session;
-        sipc_store_release(&session->lead, session->caller.slot->index);
+        sipc_store_release(&session->lead, session->index);
     }
     waiter->watched = &lead->caller.slot->responder->state;
     waiter->asleep_as = SIPC_WAITING_ALONE;
@@ -135,7 +145,7 @@ static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot
                                     struct sipc_deadline *deadline) {
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         uint32_t slot = first_slot == SIPC_ANY_SLOT ? SIPC_ANY_SLOT : first_slot + i;
-        sipc_status status = sipc_pool_acquire(&pipeline->host->calls.pool, slot, deadline,
+        sipc_status status = sipc_pool_acquire(&pipeline->calls->pool, slot, deadline,
                                                &pipeline->flights[i].session);
         if (!status) continue;
         release_sessions(pipeline, i);
@@ -147,21 +157,48 @@ static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot
     return SIPC_OK;
 }
 
-static sipc_status check_open(const sipc_host *host, uint32_t first_slot, uint32_t depth,
-                              sipc_completed completed) {
-    sipc_status status = sipc_host_check(host);
-    if (status) return status;
-    if (!completed)
-        return sipc_fail(SIPC_INVALID_ARGUMENT, "completed is NULL; pass who hears of responses");
-    uint32_t count = host->calls.pool.count;
+static sipc_status check_depth(const struct sipc_calls *calls, uint32_t first_slot,
+                               uint32_t depth) {
+    const uint32_t count = calls->pool.count;
     if (depth == 0 || depth > count)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
-                         "a pipeline of depth %u needs as many slots, the host has %u", depth,
-                         count);
+                         "a pipeline of depth %u needs as many slots, the %s has %u", depth,
+                         calls->peer_is_gone ? "guest" : "host", count);
     if (first_slot != SIPC_ANY_SLOT && first_slot > count - depth)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "there are no %u slots from slot %u on; the host has %u", depth,
                          first_slot, count);
+    return SIPC_OK;
+}
+
+// Why calls are closed, or why a request is over with them; any other status is as it is.
+static sipc_status told_as(const struct sipc_calls *calls, sipc_status status) {
+    if (status != SIPC_CLOSED && status != SIPC_CLOSED_MAYBE_EXECUTED) return status;
+    return sipc_calls_closed(calls, status);
+}
+
+sipc_status sipc_calls_open_pipeline(struct sipc_calls *calls, const struct sipc_pipelining *wish,
+                                     sipc_pipeline **pipeline) {
+    const uint32_t depth = wish->depth;
+    if (!wish->completed)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "completed is NULL; pass who hears of responses");
+    sipc_status status = check_depth(calls, wish->first_slot, depth);
+    if (status) return status;
+    sipc_pipeline *made = calloc(1, sizeof *made + depth * sizeof made->flights[0]);
+    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a pipeline of %u", depth);
+    made->calls = calls;
+    made->completed = wish->completed;
+    made->context = wish->context;
+    made->depth = depth;
+    made->first_end = SIPC_NEVER;
+    struct sipc_deadline deadline = sipc_calls_deadline(calls, wish->timeout_ns);
+    status = acquire_sessions(made, wish->first_slot, &deadline);
+    if (status) {
+        free(made);
+        return told_as(calls, status);
+    }
+    lead_group(made);
+    *pipeline = made;
     return SIPC_OK;
 }
 
@@ -171,29 +208,17 @@ sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t de
     if (!pipeline)
         return sipc_fail(SIPC_INVALID_ARGUMENT, "pipeline is NULL; pass where to put the handle");
     *pipeline = NULL;
-    sipc_status status = check_open(host, first_slot, depth, completed);
+    sipc_status status = sipc_host_check(host);
     if (status) return status;
-    sipc_pipeline *made = calloc(1, sizeof *made + depth * sizeof made->flights[0]);
-    if (!made) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a pipeline of %u", depth);
-    made->host = host;
-    made->completed = completed;
-    made->context = context;
-    made->depth = depth;
-    made->first_end = SIPC_NEVER;
-    struct sipc_deadline deadline = sipc_calls_deadline(&host->calls, timeout_ns);
-    status = acquire_sessions(made, first_slot, &deadline);
-    if (status) {
-        free(made);
-        return status;
-    }
-    lead_group(made);
-    *pipeline = made;
-    return SIPC_OK;
+    const struct sipc_pipelining wish = {first_slot, depth, timeout_ns, completed, context};
+    return sipc_calls_open_pipeline(&host->calls, &wish, pipeline);
 }
 
 static sipc_status check_pipeline(const sipc_pipeline *pipeline) {
     if (!pipeline) return sipc_fail(SIPC_INVALID_ARGUMENT, "pipeline is NULL; open one first");
-    return sipc_host_check(pipeline->host);
+    if (SIPC_LIKELY(pipeline->calls->forks == sipc_os_forks())) return SIPC_OK;
+    return sipc_fail(SIPC_INVALID_ARGUMENT,
+                     "the pipeline belongs to the process that forked this one; open one here");
 }
 
 uint32_t sipc_pipeline_in_flight(const sipc_pipeline *pipeline) {
@@ -217,9 +242,12 @@ static struct flight *free_flight(sipc_pipeline *pipeline) {
     return NULL;
 }
 
+static inline bool is_closed(const sipc_pipeline *pipeline) {
+    return (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE) != 0;
+}
+
 static sipc_status full(const sipc_pipeline *pipeline) {
-    if (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)
-        return sipc_host_closed();
+    if (is_closed(pipeline)) return sipc_calls_closed(pipeline->calls, SIPC_CLOSED);
     return sipc_fail(SIPC_ALL_SLOTS_BUSY,
                      "%u requests are in flight or in a handler that outlived its deadline, of a "
                      "depth of %u; reap first",
@@ -275,6 +303,11 @@ SIPC_ALWAYS_INLINE sipc_status depart(sipc_pipeline *pipeline, uint32_t message_
     return SIPC_OK;
 }
 
+// A guest slot is the next guest's.
+static void close_host_slot(struct sipc_caller *caller) {
+    if (!caller->slot->guest_calls) sipc_caller_close(caller);
+}
+
 // One barrier for all that the call has published, then a look at each one's responder.
 static void look_for_sleepers(const sipc_pipeline *pipeline, const struct flight *last) {
     sipc_barrier();
@@ -282,19 +315,20 @@ static void look_for_sleepers(const sipc_pipeline *pipeline, const struct flight
         sipc_caller_look_for_sleeper(flight->session->caller.slot);
     // The host may have closed the slots just before, unaware of us: then we do that again, and the
     // next reap tells the requests' fate. After the same barrier.
-    if (SIPC_LIKELY(!(sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)))
-        return;
+    if (SIPC_LIKELY(!is_closed(pipeline))) return;
     for (const struct flight *flight = last; flight; flight = flight->before)
-        sipc_caller_close(&flight->session->caller);
+        close_host_slot(&flight->session->caller);
 }
 
 static inline uint64_t end_after(const sipc_pipeline *pipeline, uint64_t timeout_ns) {
-    struct sipc_deadline deadline = sipc_calls_deadline(&pipeline->host->calls, timeout_ns);
+    struct sipc_deadline deadline = sipc_calls_deadline(pipeline->calls, timeout_ns);
     return sipc_deadline_at(&deadline);
 }
 
 static inline sipc_status enter(const sipc_pipeline *pipeline) {
-    return SIPC_LIKELY(sipc_session_enter_call(pipeline->lead)) ? SIPC_OK : sipc_host_closed();
+    return SIPC_LIKELY(sipc_session_enter_call(pipeline->lead))
+               ? SIPC_OK
+               : sipc_calls_closed(pipeline->calls, SIPC_CLOSED);
 }
 
 // After the last of a call: those before it are told by it.
@@ -382,8 +416,8 @@ static void end_flight(sipc_pipeline *pipeline, struct flight *flight, enum sipc
     struct sipc_caller *caller = &flight->session->caller;
     caller->damaged = false;
     sipc_status status = sipc_caller_end(caller, why, &answer);
-    if (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)
-        sipc_caller_close(caller);
+    if (why != SIPC_WAIT_CALLED_OFF) status = told_as(pipeline->calls, status);
+    if (is_closed(pipeline)) close_host_slot(caller);
     complete(pipeline, flight, status, &answer);
 }
 
@@ -414,12 +448,15 @@ static uint32_t land_all_that_stand(sipc_pipeline *pipeline, uint32_t most) {
     return landed;
 }
 
-static enum sipc_wait_result why_it_ends(const sipc_pipeline *pipeline, const struct flight *flight,
-                                         uint64_t now) {
-    if (sipc_load_acquire(&pipeline->lead->interrupt) & SIPC_INTERRUPT_CLOSE)
-        return SIPC_WAIT_INTERRUPTED;
-    if (sipc_session_events(flight->session) != flight->events) return SIPC_WAIT_INTERRUPTED;
-    return now >= flight->end ? SIPC_WAIT_DEADLINE : SIPC_WAIT_READY;
+// Whether there is no use in waiting for its response, and why.
+static bool is_hopeless(const sipc_pipeline *pipeline, const struct flight *flight, uint64_t now,
+                        enum sipc_wait_result *why) {
+    *why = SIPC_WAIT_INTERRUPTED;
+    if (is_closed(pipeline) || sipc_session_events(flight->session) != flight->events) return true;
+    *why = SIPC_WAIT_READY;
+    if (is_forsaken(flight)) return true;
+    *why = SIPC_WAIT_DEADLINE;
+    return now >= flight->end;
 }
 
 // Ends the requests whose deadline has passed, whose responder has died, or all of a host that
@@ -431,8 +468,8 @@ static uint32_t end_the_hopeless(sipc_pipeline *pipeline) {
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         struct flight *flight = &pipeline->flights[i];
         if (flight->state != IN_FLIGHT) continue;
-        enum sipc_wait_result why = why_it_ends(pipeline, flight, now);
-        if (why == SIPC_WAIT_READY) {
+        enum sipc_wait_result why;
+        if (!is_hopeless(pipeline, flight, now, &why)) {
             if (flight->end < first_end) first_end = flight->end;
             continue;
         }
@@ -482,7 +519,7 @@ static uint32_t wait_for_some(sipc_pipeline *pipeline, uint32_t most, uint64_t e
         uint64_t until = pipeline->first_end < end ? pipeline->first_end : end;
         struct sipc_deadline deadline = {.timeout = until == SIPC_NEVER ? SIPC_FOREVER : 0,
                                          .at = until};
-        sipc_wait_slow(waiter, any_stands, pipeline, &deadline);
+        sipc_wait_slow(waiter, any_can_be_completed, pipeline, &deadline);
         take_back_announcement(pipeline);
         done = land_all_that_stand(pipeline, most);
         if (done > 0) return done;
@@ -506,7 +543,8 @@ static uint32_t reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns) {
                                                          : land_those_in_order(pipeline, most);
     // A request that is late, or whose responder has died, ends also while others are answered: at
     // the latest when it has become the oldest.
-    if (pipeline->oldest == oldest && (one_is_late(pipeline) || oldest_is_suspect(pipeline)))
+    if (pipeline->oldest == oldest && (one_is_late(pipeline) || oldest_is_suspect(pipeline) ||
+                                       is_forsaken(&pipeline->flights[oldest])))
         done += end_the_hopeless(pipeline);
     if (done > 0 || wait_ns == 0 || pipeline->in_flight == 0) return done;
     struct sipc_deadline deadline = sipc_deadline_after(wait_ns);
@@ -527,7 +565,7 @@ sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t 
     sipc_session_leave(pipeline->lead);
     pipeline->reaping = false;
     if (reaped) *reaped = done;
-    return open || done > 0 ? SIPC_OK : sipc_host_closed();
+    return open || done > 0 ? SIPC_OK : sipc_calls_closed(pipeline->calls, SIPC_CLOSED);
 }
 
 sipc_status sipc_pipeline_close(sipc_pipeline *pipeline) {

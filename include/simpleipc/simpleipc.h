@@ -699,6 +699,23 @@ SIPC_API sipc_status sipc_guest_call(sipc_guest *guest, sipc_call *call);
 SIPC_API sipc_status sipc_guest_acquire(sipc_guest *guest, uint64_t timeout_ns,
                                         sipc_session **session);
 
+/**
+ * Opens a pipeline of requests to the host, of which depth are in flight at most; see
+ * sipc_pipeline_open(). When the host has gone, what is in flight completes with SIPC_PEER_DIED or
+ * SIPC_PEER_DIED_MAYBE_EXECUTED; when it closes in order, what it does not answer any more with
+ * SIPC_CLOSED or SIPC_CLOSED_MAYBE_EXECUTED.
+ * @param guest a guest without the option reconnect, to be detached after the pipeline was closed.
+ * @param depth 1 to the guest slots that the guest has claimed. @param timeout_ns how long to wait
+ * for so many of them. @param completed hears of the completions. @param context is handed to it.
+ * @param pipeline receives the handle; the caller owns it and ends it with sipc_pipeline_close().
+ * NULL on failure.
+ * @return as sipc_pipeline_open(); SIPC_NO_SLOT, SIPC_NO_HOST as sipc_guest_call().
+ * Threads: any; the pipeline belongs to one at a time. Spec 7.1, 9.1.
+ */
+SIPC_API sipc_status sipc_guest_pipeline_open(sipc_guest *guest, uint32_t depth,
+                                              uint64_t timeout_ns, sipc_completed completed,
+                                              void *context, sipc_pipeline **pipeline);
+
 /** @param guest a guest. @return the number of guest slots that it claimed to call the host; with
  * the option reconnect, of its last host. Threads: any. */
 SIPC_API uint32_t sipc_guest_call_slots(const sipc_guest *guest);

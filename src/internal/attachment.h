@@ -4,6 +4,7 @@
 #ifndef SIPC_INTERNAL_ATTACHMENT_H
 #define SIPC_INTERNAL_ATTACHMENT_H
 
+#include "pipeline.h"
 #include "placement.h"
 #include "region.h"
 
@@ -23,6 +24,9 @@ void sipc_attachment_enter(struct sipc_attachment *attachment);
 sipc_status sipc_attachment_call(struct sipc_attachment *attachment, sipc_call *call);
 sipc_status sipc_attachment_acquire(struct sipc_attachment *attachment, uint64_t timeout_ns,
                                     sipc_session **session);
+sipc_status sipc_attachment_open_pipeline(struct sipc_attachment *attachment,
+                                          const struct sipc_pipelining *wish,
+                                          sipc_pipeline **pipeline);
 void sipc_attachment_leave(struct sipc_attachment *attachment);
 // How many guest slots it claimed.
 uint32_t sipc_attachment_call_slots(const struct sipc_attachment *attachment);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: the pipelines of the C++ host do what those of the C API do, own what they hold, and
 // allocate nothing for a request.
-#include "DirectHost.h"
+#include "DirectGuest.h"
 
 #include <atomic>
 #include <cstring>
@@ -228,6 +228,38 @@ void no_memory_for_a_pipeline_is_a_status(void **) {
     assert_false(static_cast<bool>(pipeline));
 }
 
+// A host that serves, and a guest with a pipeline of requests to it.
+void a_guest_has_pipelines_too(void **) {
+    const std::string name = fresh_name();
+    shm::Options options;
+    options.guest_slots = kSlots;
+    shm::DirectHost host;
+    assert_false(static_cast<bool>(host.Create(name, 1, 1024, options)));
+    assert_false(static_cast<bool>(host.Serve([](const sipc_request &request, sipc_response &resp) {
+        std::memcpy(resp.data, request.data, resp.size = request.size);
+        return SIPC_OK;
+    })));
+    shm::GuestOptions calls;
+    calls.calls_only = 1;
+    calls.call_slots = kSlots;
+    shm::DirectGuest guest;
+    assert_false(static_cast<bool>(guest.Attach(name, calls)));
+    shm::Pipeline pipeline;
+    assert_int_equal(pipeline.Open(guest, kSlots + 1).Status(), SIPC_INVALID_ARGUMENT);
+    assert_false(static_cast<bool>(pipeline));
+    assert_false(static_cast<bool>(pipeline.Open(guest, kSlots)));
+    for (uint64_t tag = 1; tag <= kSlots; tag++) submit(pipeline, tag);
+    uint64_t tags = 0;
+    while (pipeline.InFlight() > 0)
+        assert_false(static_cast<bool>(pipeline.Reap([&](const shm::Completion &done) {
+            assert_int_equal(done.error.Status(), SIPC_OK);
+            assert_memory_equal(done.response.data, "abcd", 4);
+            tags |= 1u << done.tag;
+        })));
+    assert_int_equal(tags, 0x1E);
+    assert_int_equal(pipeline.Open(shm::DirectGuest(), 1).Status(), SIPC_INVALID_ARGUMENT);
+}
+
 } // namespace
 
 int main() {
@@ -241,6 +273,7 @@ int main() {
         PROMISE(a_completion_may_submit_but_not_reap),
         PROMISE(what_a_completion_throws_is_thrown_by_the_reap),
         PROMISE(no_memory_for_a_pipeline_is_a_status),
+        PROMISE(a_guest_has_pipelines_too),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
