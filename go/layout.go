@@ -16,7 +16,7 @@ const (
 	lineSize           = 64
 	exchangeHeaderSize = 64
 	slotHeaderSize     = 128
-	tailSize           = 128
+	tailSize           = 1152
 	hostLine           = 64
 	slotsOffset        = 128
 	tinyCapacity       = 48 // bytes of payload that the turn line carries
@@ -25,6 +25,13 @@ const (
 	maxSlots    = 65535
 	maxCapacity = 1<<31 - 64
 	maxName     = 128
+)
+
+// Counters (spec, section 2.6).
+const (
+	histogramBuckets   = 24
+	histogramFirstBits = 6   // the first bucket counts what is below 2^6 ns
+	sampleInterval     = 256 // exchanges whose generation is a multiple of it are timed
 )
 
 // Event backends: how a sleeping side is woken.
@@ -231,10 +238,56 @@ type annexLine struct {
 	_             [36]byte
 }
 
+// callerCounters are a slot's caller's: atomic numbers, read by anybody. What is written with each call stands in
+// one line, with lines that its writer seldom writes on either side.
+type callerCounters struct {
+	roundTrip        [histogramBuckets]uint64
+	wake             [histogramBuckets]uint64
+	handlerFailed    uint64
+	responseTooLarge uint64
+	unknownMessage   uint64
+	timedOut         uint64
+	peerDied         uint64
+	closed           uint64
+	maybeExecuted    uint64
+	protocolViolated uint64
+	calls            uint64
+	requestBytes     uint64
+	responseBytes    uint64
+	publishedAt      uint64
+	spinNs           uint64
+	yieldNs          uint64
+	sleepNs          uint64
+	sleeps           uint64
+}
+
+// responderCounters are the same of its responder.
+type responderCounters struct {
+	handlerFailed    uint64
+	responseTooLarge uint64
+	unknownMessage   uint64
+	badRequest       uint64
+	notExecuted      uint64
+	inherited        uint64
+	_                [2]uint64
+	requests         uint64
+	requestBytes     uint64
+	responseBytes    uint64
+	answeredAt       uint64
+	spinNs           uint64
+	yieldNs          uint64
+	sleepNs          uint64
+	sleeps           uint64
+	queue            [histogramBuckets]uint64
+	service          [histogramBuckets]uint64
+}
+
 // slotTail is what a slot has behind all slots.
 type slotTail struct {
-	owner ownerLine
-	annex annexLine
+	owner             ownerLine
+	annex             annexLine
+	callerCounters    callerCounters
+	responderCounters responderCounters
 }
 
 // roundToLine is the next multiple of a line's size; n is far below 2^64.

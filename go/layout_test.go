@@ -149,6 +149,8 @@ func layoutFields() map[string]uint64 {
 		{"responder", unsafe.Offsetof(slotHeader{}.responder), responderLine{}},
 		{"owner", unsafe.Offsetof(slotTail{}.owner), ownerLine{}},
 		{"annex", unsafe.Offsetof(slotTail{}.annex), annexLine{}},
+		{"caller_counters", unsafe.Offsetof(slotTail{}.callerCounters), callerCounters{}},
+		{"responder_counters", unsafe.Offsetof(slotTail{}.responderCounters), responderCounters{}},
 		{"handover", 0, handover{}},
 		{"stream_open", 0, streamOpen{}},
 		{"stream_data", 0, streamData{}},

@@ -92,6 +92,22 @@ static inline bool sipc_compare_exchange(sipc_word *word, uint32_t *expected, ui
                                                    memory_order_seq_cst);
 }
 
+// A 64-bit counter with one writer, which others may read at any time. It orders nothing.
+typedef _Atomic uint64_t sipc_counter;
+
+static inline uint64_t sipc_counter_load(const sipc_counter *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static inline void sipc_counter_store(sipc_counter *counter, uint64_t value) {
+    atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+// By its writer.
+static inline void sipc_counter_add(sipc_counter *counter, uint64_t value) {
+    sipc_counter_store(counter, sipc_counter_load(counter) + value);
+}
+
 // A store to shared memory that is not atomic: an atomic one after it hands it over.
 #define sipc_store_plain(place, value) ((place) = (value))
 

@@ -18,7 +18,8 @@
 #define SIPC_LINE_SIZE 64u
 #define SIPC_SLOTS_OFFSET 128u
 #define SIPC_SLOT_HEADER_SIZE 128u
-#define SIPC_SLOT_TAIL_SIZE 128u
+#define SIPC_SLOT_TAIL_SIZE 1152u
+#define SIPC_COUNTERS_SIZE 512u
 // Of a tiny message: with the id NORMAL, and of a request with any other.
 #define SIPC_TINY_CAPACITY 48u
 #define SIPC_TINY_NAMED_CAPACITY 44u
@@ -117,9 +118,63 @@ struct sipc_annex_line {
     uint8_t reserved[36];
 };
 
+// Counters (spec 2.6). A histogram has one bucket for all below 2^FIRST_BITS ns, then one for each
+// power of two.
+#define SIPC_HISTOGRAM_BUCKETS 24u
+#define SIPC_HISTOGRAM_FIRST_BITS 6u
+// Exchanges whose generation is a multiple of this are timed.
+#define SIPC_SAMPLE_INTERVAL 256u
+
+// How a side waited: times in ns.
+struct sipc_wait_line {
+    sipc_counter spin_ns;
+    sipc_counter yield_ns;
+    sipc_counter sleep_ns;
+    sipc_counter sleeps;
+};
+
+// What is written with each call stands in one line, with lines that its writer seldom writes on
+// either side: no line that the peer writes or reads is next to it.
+struct sipc_caller_block {
+    sipc_counter round_trip[SIPC_HISTOGRAM_BUCKETS];
+    sipc_counter wake[SIPC_HISTOGRAM_BUCKETS];
+    sipc_counter handler_failed;
+    sipc_counter response_too_large;
+    sipc_counter unknown_message;
+    sipc_counter timed_out;
+    sipc_counter peer_died;
+    sipc_counter closed;
+    sipc_counter maybe_executed;
+    sipc_counter protocol_violated;
+    sipc_counter calls;
+    sipc_counter request_bytes;
+    sipc_counter response_bytes;
+    sipc_counter published_at;
+    struct sipc_wait_line waits;
+};
+
+struct sipc_responder_block {
+    sipc_counter handler_failed;
+    sipc_counter response_too_large;
+    sipc_counter unknown_message;
+    sipc_counter bad_request;
+    sipc_counter not_executed;
+    sipc_counter inherited;
+    uint64_t reserved[2];
+    sipc_counter requests;
+    sipc_counter request_bytes;
+    sipc_counter response_bytes;
+    sipc_counter answered_at;
+    struct sipc_wait_line waits;
+    sipc_counter queue[SIPC_HISTOGRAM_BUCKETS];
+    sipc_counter service[SIPC_HISTOGRAM_BUCKETS];
+};
+
 struct sipc_slot_tail {
     struct sipc_owner_line owner;
     struct sipc_annex_line annex;
+    struct sipc_caller_block caller_counters;
+    struct sipc_responder_block responder_counters;
 };
 
 // The message that hands a sealed region to a guest (spec 12).
@@ -239,6 +294,40 @@ SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
 SIPC_AT(sipc_slot_tail, annex.caller_bell, 80);
 SIPC_AT(sipc_slot_tail, annex.responder_bell, 84);
 SIPC_AT(sipc_slot_tail, annex.caller_waiting, 88);
+SIPC_AT(sipc_slot_tail, caller_counters.round_trip, 128);
+SIPC_AT(sipc_slot_tail, caller_counters.wake, 320);
+SIPC_AT(sipc_slot_tail, caller_counters.handler_failed, 512);
+SIPC_AT(sipc_slot_tail, caller_counters.response_too_large, 520);
+SIPC_AT(sipc_slot_tail, caller_counters.unknown_message, 528);
+SIPC_AT(sipc_slot_tail, caller_counters.timed_out, 536);
+SIPC_AT(sipc_slot_tail, caller_counters.peer_died, 544);
+SIPC_AT(sipc_slot_tail, caller_counters.closed, 552);
+SIPC_AT(sipc_slot_tail, caller_counters.maybe_executed, 560);
+SIPC_AT(sipc_slot_tail, caller_counters.protocol_violated, 568);
+SIPC_AT(sipc_slot_tail, caller_counters.calls, 576);
+SIPC_AT(sipc_slot_tail, caller_counters.request_bytes, 584);
+SIPC_AT(sipc_slot_tail, caller_counters.response_bytes, 592);
+SIPC_AT(sipc_slot_tail, caller_counters.published_at, 600);
+SIPC_AT(sipc_slot_tail, caller_counters.waits.spin_ns, 608);
+SIPC_AT(sipc_slot_tail, caller_counters.waits.yield_ns, 616);
+SIPC_AT(sipc_slot_tail, caller_counters.waits.sleep_ns, 624);
+SIPC_AT(sipc_slot_tail, caller_counters.waits.sleeps, 632);
+SIPC_AT(sipc_slot_tail, responder_counters.handler_failed, 640);
+SIPC_AT(sipc_slot_tail, responder_counters.response_too_large, 648);
+SIPC_AT(sipc_slot_tail, responder_counters.unknown_message, 656);
+SIPC_AT(sipc_slot_tail, responder_counters.bad_request, 664);
+SIPC_AT(sipc_slot_tail, responder_counters.not_executed, 672);
+SIPC_AT(sipc_slot_tail, responder_counters.inherited, 680);
+SIPC_AT(sipc_slot_tail, responder_counters.requests, 704);
+SIPC_AT(sipc_slot_tail, responder_counters.request_bytes, 712);
+SIPC_AT(sipc_slot_tail, responder_counters.response_bytes, 720);
+SIPC_AT(sipc_slot_tail, responder_counters.answered_at, 728);
+SIPC_AT(sipc_slot_tail, responder_counters.waits.spin_ns, 736);
+SIPC_AT(sipc_slot_tail, responder_counters.waits.yield_ns, 744);
+SIPC_AT(sipc_slot_tail, responder_counters.waits.sleep_ns, 752);
+SIPC_AT(sipc_slot_tail, responder_counters.waits.sleeps, 760);
+SIPC_AT(sipc_slot_tail, responder_counters.queue, 768);
+SIPC_AT(sipc_slot_tail, responder_counters.service, 960);
 SIPC_AT(sipc_handover, magic, 0);
 SIPC_AT(sipc_handover, answer, 8);
 #undef SIPC_AT
@@ -247,7 +336,11 @@ static_assert(sizeof(sipc_word) == 4, "a state word has 32 bits");
 static_assert(sizeof(struct sipc_exchange_header) == SIPC_LINE_SIZE, "exchange header");
 static_assert(sizeof(struct sipc_host_line) == SIPC_LINE_SIZE, "host line");
 static_assert(sizeof(struct sipc_slot_header) == SIPC_SLOT_HEADER_SIZE, "slot header");
-static_assert(sizeof(struct sipc_slot_tail) == SIPC_SLOT_TAIL_SIZE, "owner line and annex line");
+static_assert(sizeof(sipc_counter) == 8, "a counter has 64 bits");
+static_assert(sizeof(struct sipc_caller_block) == SIPC_COUNTERS_SIZE, "the caller's counters");
+static_assert(sizeof(struct sipc_responder_block) == SIPC_COUNTERS_SIZE,
+              "the responder's counters");
+static_assert(sizeof(struct sipc_slot_tail) == SIPC_SLOT_TAIL_SIZE, "owner line to counters");
 static_assert(sizeof(struct sipc_handover) == 16, "handover");
 
 #endif

@@ -17,7 +17,7 @@ static void assert_follows_the_spec(const struct sipc_geometry *made, uint64_t s
     assert_int_equal(made->response_capacity, response);
     assert_int_equal(made->slot_size, 128 + round64(request) + round64(response));
     assert_int_equal(made->tail_offset, 128 + slots * made->slot_size);
-    assert_int_equal(made->region_size, made->tail_offset + slots * 128);
+    assert_int_equal(made->region_size, made->tail_offset + slots * 1152);
 }
 
 static void every_boundary_in_range_makes_the_geometry_of_the_spec(void **state) {

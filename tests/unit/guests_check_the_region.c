@@ -327,7 +327,7 @@ static void a_request_by_the_spec_is_answered_by_the_spec(void **state) {
     uint8_t *base = region_by_hand_map(&region);
     sipc_guest *guest = attach_guest(name, 0);
     uint8_t *slot = base + 128 + header.slot_size;
-    uint8_t *tail = base + header.tail_offset + 128;
+    uint8_t *tail = base + header.tail_offset + 1152;
     // Slot 1: a tiny request of generation 1, every byte by its offset.
     const uint64_t id = UINT64_C(2) << 48 | 1 << 7;
     memcpy(slot + 8, &(uint64_t){id | 64 | 5}, 8);
