@@ -8,6 +8,8 @@
 // Who waits for longer is not overtaken any more. Until then whoever comes first takes a slot: it
 // is in use for less time than it takes to wake another thread.
 #define PATIENCE_NS UINT64_C(20000000)
+// A store has long left its core by then.
+#define STORES_ARE_SEEN_NS UINT64_C(1000000)
 
 _Thread_local uint32_t sipc_pool_last_slot;
 
@@ -47,6 +49,8 @@ static void rouse_watcher(struct sipc_pool *pool) {
 // A slot is free that was not. One that cannot be used now is of use to a parked thread, which will
 // watch it, but not to those that watch already.
 void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session, bool usable) {
+    // Barrier: those who wait have said where before they looked at the slot for the last time.
+    sipc_barrier();
     if (!unpark(pool, session) && usable && sipc_load_relaxed(&pool->watchers) != 0)
         rouse_watcher(pool);
 }
@@ -186,14 +190,24 @@ static void pass_on(struct sipc_pool *pool, uint32_t slot) {
     if (other) sipc_pool_release(other);
 }
 
+// Whoever releases a slot sees us from here on, or we see the free slot when we look.
+static void join_crowd(struct sipc_pool *pool) {
+    sipc_add_barrier(&pool->crowd, 1);
+    // After the barrier: who counts on us to make theirs looks at the crowd later than that.
+    if (sipc_load_acquire(&sipc_os_barrier_is_remote) == 0 || sipc_os_barrier_for_all()) return;
+    // Refused all of a sudden, perhaps since the process has locked itself in. Each makes its own
+    // barrier from here on, and who has released a slot without is waited for.
+    sipc_exchange_barrier(&sipc_os_barrier_is_remote, 0);
+    sipc_os_sleep(STORES_ARE_SEEN_NS);
+}
+
 // NULL: the deadline has passed, or the pool is closing.
 static struct sipc_session *wait_in_turn(struct sipc_pool *pool, uint32_t slot,
                                          struct sipc_deadline *deadline) {
     const uint64_t patient_until = sipc_os_now() + PATIENCE_NS;
     struct sipc_session *session = NULL;
     bool overtaken = false;
-    // Barrier: whoever releases a slot sees us from here on, or we see the free slot below.
-    sipc_add_barrier(&pool->crowd, 1);
+    join_crowd(pool);
     for (bool passed = false; !session && !passed;) {
         if (sipc_load_acquire(&pool->closing) != 0) break;
         session = wait_for_slot(pool, slot, deadline, overtaken, &passed);

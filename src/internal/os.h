@@ -194,6 +194,13 @@ void sipc_os_thread_join(struct sipc_os_thread thread);
 // exception, and where the system unwinds a thread that ends, by that.
 #define SIPC_FINALLY(function) __attribute__((cleanup(function)))
 
+// 1: who must not be overlooked makes the barrier for all threads of this process, and the others
+// need none between a store and a load after it. 0: this system knows of no such thing.
+extern sipc_word sipc_os_barrier_is_remote;
+// Each thread of this process has executed a full barrier between this call and its return. False:
+// the system refused it, which it may do from one moment to the next.
+bool sipc_os_barrier_for_all(void);
+
 // Sleeps while the private word has this value. Returns false when the deadline passed.
 bool sipc_os_park(sipc_word *word, uint32_t value, uint64_t deadline);
 void sipc_os_unpark(sipc_word *word, uint32_t how_many);

@@ -99,9 +99,12 @@ static inline bool sipc_session_claim(struct sipc_session *session) {
            sipc_exchange_acquire(&session->claim, SIPC_HELD) == SIPC_FREE;
 }
 
+// Either we see below who waits, or they see the free slot when they look once more: between the
+// store and the look stands the barrier that who joins the crowd makes for all threads, or our own.
+// Acquire: whether they make it is asked before the look at the crowd.
 static inline void sipc_session_give_back(struct sipc_session *session, bool usable) {
-    // Barrier: either we see who waits, or they see the free slot when they look once more.
-    sipc_exchange_barrier(&session->claim, SIPC_FREE);
+    sipc_store_release(&session->claim, SIPC_FREE);
+    if (SIPC_UNLIKELY(sipc_load_acquire(&sipc_os_barrier_is_remote) == 0)) sipc_barrier();
     if (SIPC_UNLIKELY(sipc_load_relaxed(&session->pool->crowd) != 0))
         sipc_pool_announce(session->pool, session, usable);
 }

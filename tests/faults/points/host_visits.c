@@ -228,6 +228,8 @@ static bool play_host(const struct script *script, const struct visit *visit) {
 #define NO_PIDFD "watch.c:watch_process:syscall SYS_pidfd_open before#0=fail:38"
 #define HOST .program = POINTS_HOST, .play = play_host
 
+#define NO_BARRIER "barrier.c:sipc_os_barrier_for_all:syscall SYS_membarrier before#0=fail:1"
+
 #define STALE(kind) .name = "finds-a-stale-region-of-" kind, .lines = lines_of_life, .stale = true
 #define SEALED .sealed = true, .backend = SIPC_BACKEND_FUTEX
 
@@ -237,6 +239,7 @@ static const struct script scripts[] = {
      .backend = SIPC_BACKEND_SEMAPHORE},
     {HOST, .name = "calls-in-a-sealed-region", .lines = lines_of_calls, SEALED},
     {HOST, .name = "has-a-crowd-of-callers", .lines = lines_of_a_crowd},
+    {HOST, .name = "has-a-crowd-and-no-barrier", .lines = lines_of_a_crowd, .rules = NO_BARRIER},
     {HOST, .name = "loses-its-guest", .lines = lines_of_death},
     {.program = POINTS_PIPELINE_HOST,
      .play = play_host,
