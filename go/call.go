@@ -121,27 +121,39 @@ func (p *pool) call(l *limit, messageID uint32, request, response []byte) (size 
 		return 0, p.gaveUp(l, why, NotStarted, nil)
 	}
 	c.publish(messageID, request)
-	where := c.spin()
-	if where == nowhere {
-		var problem error
-		where, why, problem = c.await(l, &p.attachment.stopping)
-		sound := true
-		if where == nowhere {
-			where, sound = c.cancel()
-		}
-		if !sound {
-			return 0, p.lost(MaybeExecuted)
-		}
-		if where == nowhere {
-			return 0, p.gaveUp(l, why, c.fate(), problem)
-		}
+	where, failed := p.await(c, l)
+	if failed != nil {
+		return 0, failed
 	}
-	size, failed = c.take(where, response)
+	payload, failed := c.take(where)
+	if failed == nil {
+		size, failed = deliver(response, payload)
+	}
 	// Asked last: nothing that was read before tells the truth then.
 	if p.attachment.region.wasCut() {
 		return 0, p.lost(MaybeExecuted)
 	}
 	return size, failed
+}
+
+// await waits for the response to a request that was published, or gives up.
+func (p *pool) await(c *caller, l *limit) (place, *CallError) {
+	where := c.spin()
+	if where != nowhere {
+		return where, nil
+	}
+	where, why, problem := c.await(l, &p.attachment.stopping)
+	sound := true
+	if where == nowhere {
+		where, sound = c.cancel()
+	}
+	if !sound {
+		return nowhere, p.lost(MaybeExecuted)
+	}
+	if where == nowhere {
+		return nowhere, p.gaveUp(l, why, c.fate(), problem)
+	}
+	return where, nil
 }
 
 // done is deferred by call: it gives the slot back, and turns a fault in the region's memory into an error.
@@ -171,28 +183,36 @@ func (c *caller) fate() Fate {
 	return NotStarted
 }
 
-// take copies the response out, of which nothing is believed that was not checked (spec, section 8). Each field is
-// read once.
-func (c *caller) take(where place, response []byte) (int, *CallError) {
+// take finds the response where it stands. Nothing of it is believed that was not checked (spec, section 8); each field
+// is read once.
+func (c *caller) take(where place) ([]byte, *CallError) {
 	if where == inTurnLine {
 		line := c.slot.turn
 		size := ^atomic.LoadUint64(&line.transportID) ^ c.transportID
 		if size > tinyCapacity {
-			return 0, violated("the response in slot %d is for another request, or claims more than %d bytes", c.slot.index, tinyCapacity)
+			return nil, violated("the response in slot %d is for another request, or claims more than %d bytes", c.slot.index, tinyCapacity)
 		}
-		return deliver(response, line.tinyPayload[:size])
+		return line.tinyPayload[:size:size], nil
 	}
 	line := c.slot.responder
 	id, size, status := atomic.LoadUint64(&line.transportID), atomic.LoadUint32(&line.size), atomic.LoadUint32(&line.status)
+	flags := atomic.LoadUint32(&line.flags)
 	switch {
 	case withoutMessageBits(id) != c.transportID:
-		return 0, violated("the response is for the request %#x, not for %#x", id, c.transportID)
+		return nil, violated("the response is for the request %#x, not for %#x", id, c.transportID)
 	case uint64(size) > uint64(len(c.slot.response)):
-		return 0, violated("the response claims %d bytes of a buffer of %d bytes", size, len(c.slot.response))
-	case status != answerOK:
-		return 0, c.refused(status, c.slot.response[:size])
+		return nil, violated("the response claims %d bytes of a buffer of %d bytes", size, len(c.slot.response))
+	case flags&^flagAtEnd != 0:
+		return nil, violated("the response has the unknown flags %#x", flags)
 	}
-	return deliver(response, c.slot.response[:size])
+	payload := c.slot.response[:size:size]
+	if flags != 0 {
+		payload = lastOf(c.slot.responseRoom, size)
+	}
+	if status != answerOK {
+		return nil, c.refused(status, payload)
+	}
+	return payload, nil
 }
 
 func violated(format string, values ...interface{}) *CallError {

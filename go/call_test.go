@@ -48,6 +48,9 @@ func (p *peerResponder) payload() []byte {
 	if p.seen&flagTiny != 0 {
 		return p.turn.tinyPayload[:p.turn.transportID&transportIDSizeMask]
 	}
+	if p.ordinaryTurn.flags != 0 {
+		return lastOf(p.requestRoom, p.ordinaryTurn.size)
+	}
 	return p.request[:p.ordinaryTurn.size]
 }
 

@@ -112,23 +112,35 @@ func isTiny(messageID uint32, size int) bool {
 // the word: the line is complete when the peer asks for it.
 func (c *caller) publish(messageID uint32, payload []byte) {
 	slot := c.slot
-	word, low := uint32(codeRequest), uint64(0)
-	c.tiny = isTiny(messageID, len(payload))
-	if c.tiny {
-		word |= flagTiny
-		low = uint64(len(payload))
-		copy(slot.turn.tinyPayload[:], payload)
-		if messageID != MessageNormal {
-			low |= transportIDNamed
-			slot.namedTurn.tinyMessageID = messageID
-		}
-	} else {
-		line := slot.ordinaryTurn
+	if !isTiny(messageID, len(payload)) {
 		copy(slot.request, payload)
-		line.size = uint32(len(payload))
-		line.messageID = messageID
-		line.flags = 0
+		c.publishInPlace(messageID, uint32(len(payload)), 0)
+		return
 	}
+	low := uint64(len(payload))
+	copy(slot.turn.tinyPayload[:], payload)
+	if messageID != MessageNormal {
+		low |= transportIDNamed
+		slot.namedTurn.tinyMessageID = messageID
+	}
+	c.tiny = true
+	c.handOver(codeRequest|flagTiny, low)
+}
+
+// publishInPlace is publish for a payload that stands in the request buffer, where the flags say, and is not tiny or
+// stands at the end.
+func (c *caller) publishInPlace(messageID, size, flags uint32) {
+	line := c.slot.ordinaryTurn
+	line.size = size
+	line.messageID = messageID
+	line.flags = flags
+	c.tiny = false
+	c.handOver(codeRequest, 0)
+}
+
+// handOver publishes what was written; low are the low bits of its transport id.
+func (c *caller) handOver(word uint32, low uint64) {
+	slot := c.slot
 	c.advance()
 	c.requests++
 	c.transportID = c.id()

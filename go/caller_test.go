@@ -110,10 +110,14 @@ func (c *peerCaller) result() (answer, error) {
 		return answer{answerOK, c.messageID, line.tinyPayload[:size]}, nil
 	}
 	line := c.slot.responder
-	if withoutMessageBits(line.transportID) != c.id() || uint64(line.size) > uint64(len(c.slot.response)) || line.flags != 0 {
+	if withoutMessageBits(line.transportID) != c.id() || uint64(line.size) > uint64(len(c.slot.response)) || line.flags&^flagAtEnd != 0 {
 		return answer{}, fmt.Errorf("broken response to %#x: %+v", c.id(), *line)
 	}
-	return answer{line.status, line.messageID, c.slot.response[:line.size]}, nil
+	payload := c.slot.response[:line.size]
+	if line.flags != 0 {
+		payload = lastOf(c.slot.responseRoom, line.size)
+	}
+	return answer{line.status, line.messageID, payload}, nil
 }
 
 func (c *peerCaller) await() error {

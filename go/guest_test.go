@@ -38,7 +38,7 @@ func TestUnknownAndBrokenRequestsDoNotReachTheHandler(t *testing.T) {
 			c.set(codeRequest)
 			c.expectResult(t, answer{answerBadRequest, id, nil})
 		}
-		for _, flags := range []uint32{1, 1 << 31} {
+		for _, flags := range []uint32{2, 3, 1 << 31} {
 			c.describe(id, large)
 			c.slot.ordinaryTurn.flags = flags
 			c.set(codeRequest)

@@ -26,6 +26,8 @@ type Request struct {
 	TransportID uint64
 
 	annex *annexLine
+	room  []byte // of the response buffer
+	atEnd bool   // the response is the last bytes of the room
 }
 
 // Deadline is when the caller gives up, and false if it did not say.

@@ -56,6 +56,9 @@ const (
 	flagAttended = 4 // responder: somebody serves this slot
 )
 
+// flagAtEnd of a request's flags and a response's: the payload is the last bytes of its buffer's room.
+const flagAtEnd = 1
+
 // What a waiting word says: 0 if the side does not sleep, else where it does (spec, section 7.1).
 const (
 	waitingAlone     = 1 // on the slot's own event

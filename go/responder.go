@@ -27,7 +27,7 @@ type responder struct {
 }
 
 func newResponder(s *slot) responder {
-	return responder{slot: s, turn: s.turn, request: Request{Slot: s.index, annex: s.annex}}
+	return responder{slot: s, turn: s.turn, request: Request{Slot: s.index, annex: s.annex, room: s.responseRoom}}
 }
 
 // incoming is a private copy of a request: of what it says of itself, and of a tiny one's payload.
@@ -39,6 +39,8 @@ type incoming struct {
 	messageID   uint32
 	flags       uint32
 	tiny        bool
+
+	responseFlags uint32 // of the answer
 }
 
 // prefetchLimit is as much of a payload as is asked for ahead: what hides behind the barrier of the mark.
@@ -114,7 +116,7 @@ func (r *responder) read(in *incoming) {
 	// The payload comes while the mark is being made; most of it, if the request is as large as the last one.
 	cpu.Prefetch(unsafe.Pointer(&r.slot.request[0]), r.lastSize)
 	line := r.slot.ordinaryTurn
-	in.tiny = false
+	in.tiny, in.responseFlags = false, 0
 	in.transportID = atomic.LoadUint64(&r.turn.transportID)
 	in.messageID = atomic.LoadUint32(&line.messageID)
 	in.flags = atomic.LoadUint32(&line.flags)
@@ -131,7 +133,7 @@ func (r *responder) read(in *incoming) {
 //go:norace
 func (r *responder) readTiny(in *incoming) {
 	line := r.turn
-	in.tiny = true
+	in.tiny, in.responseFlags = true, 0
 	in.tinyPayload = line.tinyPayload
 	in.transportID = atomic.LoadUint64(&line.transportID)
 	in.size = uint32(in.transportID) & transportIDSizeMask
@@ -144,12 +146,15 @@ func (r *responder) readTiny(in *incoming) {
 }
 
 // wellFormed is the check of the spec's section 8.
-func (in *incoming) wellFormed() bool { return in.size <= in.capacity && in.flags == 0 }
+func (in *incoming) wellFormed() bool { return in.size <= in.capacity && in.flags&^flagAtEnd == 0 }
 
 // payload is where the payload of a well-formed request stands.
 func (r *responder) payload(in *incoming) []byte {
 	if in.tiny {
 		return in.tinyPayload[:in.size:in.size]
+	}
+	if in.flags != 0 {
+		return lastOf(r.slot.requestRoom, in.size)
 	}
 	return r.slot.request[:in.size:in.size]
 }
@@ -158,7 +163,7 @@ func (r *responder) payload(in *incoming) []byte {
 // response buffer. The turn line says neither status nor message id: what is told there is a success, and
 // has the request's own.
 func (r *responder) answer(in *incoming, status, messageID, size uint32) {
-	if in.tiny && size <= tinyCapacity && status == answerOK && messageID == in.messageID {
+	if in.tiny && size <= tinyCapacity && status|in.responseFlags == answerOK && messageID == in.messageID {
 		r.answerInTurnLine(in, size)
 	} else {
 		r.answerInOwnLine(in, status, messageID, size)
@@ -183,7 +188,7 @@ func (r *responder) answerInOwnLine(in *incoming, status, messageID, size uint32
 	line.size = size
 	line.messageID = messageID
 	line.status = status
-	line.flags = 0
+	line.flags = in.responseFlags
 	r.publish(wordFor(generationOf(r.seen), codeResponse|flagAttended))
 }
 

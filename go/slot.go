@@ -18,8 +18,10 @@ type slot struct {
 	responder     *responderLine
 	owner         *ownerLine
 	annex         *annexLine
-	request       []byte   // the request buffer, as long as its capacity
-	response      []byte   // the response buffer, as long as its capacity
+	request       []byte // the request buffer, as long as its capacity
+	response      []byte // the response buffer, as long as its capacity
+	requestRoom   []byte // the same, as long as its room
+	responseRoom  []byte
 	callerBell    doorbell // wakes the caller
 	responderBell doorbell // wakes the responder
 	groupBell     doorbell // wakes the responder of several slots of which this one leads; nil if none
@@ -32,6 +34,8 @@ func (r *region) slot(index int) *slot {
 	start := slotsOffset + uint64(index)*g.slotSize
 	header := (*slotHeader)(unsafe.Pointer(&part(r.memory, start, slotHeaderSize)[0]))
 	tail := (*slotTail)(unsafe.Pointer(&part(r.memory, g.tailOffset+uint64(index)*tailSize, tailSize)[0]))
+	requestRoom := part(r.memory, start+requestBufferOffset(g.responseCapacity), roundToLine(uint64(g.requestCapacity)))
+	responseRoom := part(r.memory, start+responseBufferOffset(), roundToLine(uint64(g.responseCapacity)))
 	return &slot{
 		index:        index,
 		region:       r,
@@ -41,13 +45,18 @@ func (r *region) slot(index int) *slot {
 		responder:    &header.responder,
 		owner:        &tail.owner,
 		annex:        &tail.annex,
-		request:      part(r.memory, start+requestBufferOffset(g.responseCapacity), uint64(g.requestCapacity)),
-		response:     part(r.memory, start+responseBufferOffset(), uint64(g.responseCapacity)),
+		request:      part(requestRoom, 0, uint64(g.requestCapacity)),
+		response:     part(responseRoom, 0, uint64(g.responseCapacity)),
+		requestRoom:  requestRoom,
+		responseRoom: responseRoom,
 	}
 }
 
 // part is memory[from : from+size] with nothing behind it to be sliced into.
 func part(memory []byte, from, size uint64) []byte { return memory[from : from+size : from+size] }
+
+// lastOf is the last bytes of a room; size is at most that of the room.
+func lastOf(room []byte, size uint32) []byte { return room[len(room)-int(size):] }
 
 // openSlot is a slot with its doorbells, which the region closes with itself. One goroutine at a time.
 func (r *region) openSlot(index int) (*slot, error) {

@@ -128,6 +128,7 @@ func (w *worker) handle(role *responder) {
 	request.Data = role.payload(in)
 	request.MessageID = in.messageID
 	request.TransportID = in.transportID
+	request.atEnd = false
 	// Release suffices for the phase. Who sets the stop flag looks at it again and again; and the answer's
 	// exchange makes the second store visible before this worker looks at the stop flag.
 	cpu.StoreRelease(&w.phase, phaseHandling)
@@ -135,6 +136,8 @@ func (w *worker) handle(role *responder) {
 	status, size := uint32(answerOK), uint32(n)
 	if err != nil || uint(n) > uint(len(response)) {
 		status, size = outcome(n, err, response)
+	} else if request.atEnd {
+		in.responseFlags = flagAtEnd
 	}
 	cpu.StoreRelease(&w.phase, phaseWaiting)
 	role.answer(in, status, in.messageID, size)

@@ -97,6 +97,8 @@ void sipc_caller_note_stale(struct sipc_caller *caller) {
 
 static sipc_status plain_status(const struct sipc_caller *caller, uint32_t status) {
     switch (status) {
+    case SIPC_ANSWER_OK:
+        return SIPC_OK;
     case SIPC_ANSWER_HANDLER_FAILED:
         return sipc_fail(SIPC_HANDLER_FAILED,
                          "the guest's handler reported an error; the response holds its text");
@@ -119,7 +121,8 @@ static sipc_status plain_status(const struct sipc_caller *caller, uint32_t statu
 }
 
 sipc_status sipc_caller_answer_status(const struct sipc_caller *caller, uint64_t transport_id,
-                                      uint32_t size, uint32_t status, uint32_t capacity) {
+                                      uint32_t size, uint64_t outcome, uint32_t capacity) {
+    const uint32_t flags = (uint32_t)(outcome >> SIPC_OUTCOME_FLAGS_SHIFT);
     if (!sipc_caller_is_answered_by(caller, transport_id))
         return sipc_fail(
             SIPC_PROTOCOL_VIOLATED, "the response is for the request 0x%llx, not for 0x%llx",
@@ -127,7 +130,9 @@ sipc_status sipc_caller_answer_status(const struct sipc_caller *caller, uint64_t
     if (size > capacity)
         return sipc_fail(SIPC_PROTOCOL_VIOLATED,
                          "the response claims %u bytes of a buffer of %u bytes", size, capacity);
-    return plain_status(caller, status);
+    if (flags & ~(uint32_t)SIPC_FLAG_AT_END)
+        return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response has the unknown flags 0x%x", flags);
+    return plain_status(caller, (uint32_t)outcome);
 }
 
 static sipc_status take_answer(struct sipc_caller *caller, enum place place,

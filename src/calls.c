@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include <simpleipc/in_place.h>
+
 #include "internal/copy.h"
 #include "internal/errors.h"
 #include "internal/host.h"
@@ -124,7 +126,8 @@ sipc_status sipc_session_refuse(sipc_session *session, uint32_t message_id, uint
                      session->caller.slot->index);
 }
 
-SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_id,
+// At the end: the payload stands at the end of the request buffer's room, else where payload says.
+SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, bool at_end, uint32_t message_id,
                                         const void *payload, uint32_t size,
                                         struct sipc_deadline *deadline,
                                         struct sipc_answer *answer) {
@@ -134,8 +137,12 @@ SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_
         if (status) return status;
     }
     if (SIPC_LIKELY(sipc_session_enter_call(session))) {
-        status =
-            sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
+        if (at_end)
+            status = sipc_caller_exchange_sized(&session->caller, SIPC_FORM_AT_END, message_id,
+                                                NULL, size, deadline, answer);
+        else
+            status =
+                sipc_caller_exchange(&session->caller, message_id, payload, size, deadline, answer);
     } else {
         status = SIPC_CLOSED;
     }
@@ -145,21 +152,36 @@ SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, uint32_t message_
     return status;
 }
 
-sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32_t request_size,
-                              uint64_t timeout_ns, const void **response, uint32_t *response_size) {
+SIPC_ALWAYS_INLINE sipc_status call_in_place(sipc_session *session, bool at_end,
+                                             uint32_t message_id, uint32_t request_size,
+                                             uint64_t timeout_ns, const void **response,
+                                             uint32_t *response_size) {
     if (!session) return sipc_fail(SIPC_INVALID_ARGUMENT, "session is NULL; acquire one first");
     sipc_status status = check(session->calls);
     if (status) return status;
     struct sipc_deadline deadline = sipc_calls_deadline(session->calls, timeout_ns);
     struct sipc_answer answer = {.data = NULL};
     do
-        status = exchange(session, message_id, session->caller.slot->request, request_size,
+        status = exchange(session, at_end, message_id, session->caller.slot->request, request_size,
                           &deadline, &answer);
     while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->calls->resend);
     session->response_message_id = answer.message_id;
     if (response) *response = answer.data;
     if (response_size) *response_size = answer.size;
     return status;
+}
+
+sipc_status sipc_session_call(sipc_session *session, uint32_t message_id, uint32_t request_size,
+                              uint64_t timeout_ns, const void **response, uint32_t *response_size) {
+    return call_in_place(session, false, message_id, request_size, timeout_ns, response,
+                         response_size);
+}
+
+sipc_status sipc_session_call_at_end(sipc_session *session, uint32_t message_id,
+                                     uint32_t request_size, uint64_t timeout_ns,
+                                     const void **response, uint32_t *response_size) {
+    return call_in_place(session, true, message_id, request_size, timeout_ns, response,
+                         response_size);
 }
 
 // ---- Calls with copied payloads ----------------------------------------------------------------
@@ -222,8 +244,8 @@ SIPC_ALWAYS_INLINE sipc_status call_once(struct sipc_calls *calls, uint32_t inde
         if (!session) return status;
     }
     struct sipc_answer answer = {.data = NULL};
-    status =
-        exchange(session, call->message_id, call->request, call->request_size, deadline, &answer);
+    status = exchange(session, false, call->message_id, call->request, call->request_size, deadline,
+                      &answer);
     if (answer.data) status = take_response(&answer, status, call);
     sipc_pool_release(session);
     return status;

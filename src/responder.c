@@ -8,8 +8,8 @@
 struct response_fields {
     uint64_t transport_id;
     uint32_t message_id;
-    uint32_t status;
     uint32_t size;
+    uint64_t outcome; // the status, and flags
 };
 
 // After a state was published by an exchange with barrier: the caller says whether it sleeps.
@@ -36,7 +36,7 @@ SIPC_ALWAYS_INLINE void publish_unlooked(const struct sipc_slot *slot, sipc_word
     last->generation = sipc_state_generation(state);
 }
 
-// Answers in our own line. The payload stands in the response buffer.
+// Answers in our own line. The payload stands in the response buffer, where the flags say.
 SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation,
                                const struct response_fields *fields,
                                struct sipc_last_answer *last) {
@@ -44,8 +44,7 @@ SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation
     sipc_store_plain(line->transport_id, fields->transport_id);
     sipc_store_plain(line->size, fields->size);
     sipc_store_plain(line->message_id, fields->message_id);
-    sipc_store_plain(line->status, fields->status);
-    sipc_store_plain(line->flags, 0);
+    sipc_store_plain(line->outcome, fields->outcome);
     // Of a region that was cut short meanwhile nothing is published: what we wrote is gone.
     if (sipc_slot_is_lost(slot)) return;
     if (last)
@@ -75,13 +74,13 @@ SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t gener
     if (SIPC_UNLIKELY(caller_waits(slot) != 0)) publish_state(slot, attended_response(generation));
 }
 
-// The turn line says neither status nor message id: what is told there is a success, and has the
-// request's own.
+// The turn line says neither outcome nor message id: what is told there is a plain success, and has
+// the request's id.
 SIPC_ALWAYS_INLINE void answer_where_it_fits(const struct sipc_slot *slot, bool tiny,
                                              uint32_t generation, const sipc_request *request,
                                              const struct response_fields *fields,
                                              struct sipc_last_answer *last) {
-    if (tiny && fields->size <= SIPC_TINY_CAPACITY && fields->status == SIPC_ANSWER_OK &&
+    if (tiny && fields->size <= SIPC_TINY_CAPACITY && fields->outcome == SIPC_ANSWER_OK &&
         fields->message_id == request->message_id)
         answer_tiny(slot, generation, fields, last);
     else
@@ -134,7 +133,7 @@ static uint32_t succeed(const struct sipc_slot *slot) {
         // Its message id may have been overwritten, and is not said.
         answer(slot, generation,
                &(struct response_fields){.transport_id = request_id(slot),
-                                         .status = SIPC_ANSWER_RESPONDER_DIED},
+                                         .outcome = SIPC_ANSWER_RESPONDER_DIED},
                NULL);
         dealt_with = true;
     } else if (stands_tiny(slot, generation)) {
@@ -160,10 +159,20 @@ void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slo
     responder->waiter.may_move = true; // only workers wait
 }
 
+// Of a request that has flags, and a size that was checked. False: the flags are unknown.
+static SIPC_SELDOM bool place_flagged(const struct sipc_slot *slot, sipc_request *request,
+                                      uint32_t flags) {
+    if (flags != SIPC_FLAG_AT_END) return false;
+    request->data = slot->request + sipc_offset_at_end(slot->request_capacity, request->size);
+    return true;
+}
+
 // The status of a request that no handler sees, or SIPC_ANSWER_OK for one that it does (spec 5 and
 // 8).
-static inline uint32_t check(const sipc_request *request, uint32_t capacity, uint32_t flags) {
-    if (request->size > capacity || flags != 0) return SIPC_ANSWER_BAD_REQUEST;
+static inline uint32_t check(const struct sipc_slot *slot, sipc_request *request, uint32_t capacity,
+                             uint32_t flags) {
+    if (request->size > capacity || (flags != 0 && !place_flagged(slot, request, flags)))
+        return SIPC_ANSWER_BAD_REQUEST;
     if (request->message_id == SIPC_MESSAGE_HEARTBEAT_RESPONSE ||
         (request->message_id > SIPC_MESSAGE_SHUTDOWN &&
          request->message_id < SIPC_MESSAGE_FIRST_USER))
@@ -183,9 +192,11 @@ static inline void handle(const struct sipc_slot *slot, const sipc_request *requ
     sipc_response response = {.data = slot->response, .capacity = slot->response_capacity};
     sipc_status status = handler(context, request, &response);
     response.capacity = slot->response_capacity;
-    fields->status = handler_status(status, &response);
-    if (fields->status == SIPC_ANSWER_OK || fields->status == SIPC_ANSWER_HANDLER_FAILED)
+    fields->outcome = handler_status(status, &response);
+    if (fields->outcome == SIPC_ANSWER_OK || fields->outcome == SIPC_ANSWER_HANDLER_FAILED) {
         fields->size = response.size;
+        if (SIPC_UNLIKELY(response.at_end != 0)) fields->outcome |= SIPC_OUTCOME_AT_END;
+    }
 }
 
 #if defined(__GNUC__)
@@ -267,22 +278,23 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     // take long.
     if (last) look_back(last);
     if (sipc_load_acquire(&slot->turn->caller_state) != state) {
-        answer(slot, generation, &(struct response_fields){.status = SIPC_ANSWER_NOT_EXECUTED},
+        answer(slot, generation, &(struct response_fields){.outcome = SIPC_ANSWER_NOT_EXECUTED},
                last);
         return SIPC_SERVED_REQUEST;
     }
     struct response_fields fields = {.transport_id = request.transport_id,
                                      .message_id = request.message_id};
     enum sipc_served served = SIPC_SERVED_REQUEST;
-    fields.status = check(&request, tiny ? tiny_capacity(&request) : slot->request_capacity, flags);
-    if (fields.status != SIPC_ANSWER_OK) {
+    fields.outcome =
+        check(slot, &request, tiny ? tiny_capacity(&request) : slot->request_capacity, flags);
+    if (fields.outcome != SIPC_ANSWER_OK) {
         // No handler sees it.
     } else if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
         fields.message_id = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
     } else if (request.message_id == SIPC_MESSAGE_SHUTDOWN) {
         // No guest ends what its host serves.
         if (slot->guest_calls)
-            fields.status = SIPC_ANSWER_UNKNOWN_MESSAGE;
+            fields.outcome = SIPC_ANSWER_UNKNOWN_MESSAGE;
         else
             served = SIPC_SERVED_SHUTDOWN;
     } else {
@@ -340,7 +352,7 @@ SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
     const bool tiny = (state & SIPC_FLAG_TINY) != 0;
     struct response_fields fields = {.transport_id = id,
                                      .message_id = request_message_id(slot, tiny, id),
-                                     .status = SIPC_ANSWER_HANDLER_FAILED};
+                                     .outcome = SIPC_ANSWER_HANDLER_FAILED};
     if (size <= slot->response_capacity) {
         for (uint32_t i = 0; i < size; i++) sipc_store_plain(slot->response[i], (uint8_t)text[i]);
         fields.size = size;

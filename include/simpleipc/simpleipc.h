@@ -527,11 +527,19 @@ typedef struct sipc_request {
 
 /** Where a handler writes its answer. */
 typedef struct sipc_response {
-    void *data;        /**< The response buffer, in shared memory. */
-    uint32_t capacity; /**< Bytes at data. */
+    void *data;        /**< The response buffer, in shared memory, 64-byte aligned. */
+    uint32_t capacity; /**< Bytes that a response may have. The buffer's room is that many, rounded
+                            up to a multiple of 64. */
     uint32_t size;     /**< Out: bytes written; more than capacity is SIPC_RESPONSE_TOO_LARGE at the
                           caller. */
+    uint32_t at_end;   /**< Out: 0: they are the first of the room; 1: the last (in_place.h). */
 } sipc_response;
+
+/** The room of a buffer, see in_place.h. @param capacity of the buffer. @return its bytes: the
+ * capacity, rounded up to a multiple of 64. */
+static inline uint32_t sipc_room(uint32_t capacity) {
+    return (capacity + 63u) & ~63u;
+}
 
 /**
  * Answers one request.
@@ -544,7 +552,7 @@ typedef struct sipc_response {
  * @param context as given to sipc_guest_start() or sipc_guest_poll().
  * @param request the request. A hostile host may change its payload meanwhile: copy what is decided
  * on twice.
- * @param response the response, size 0 at first.
+ * @param response the response, size and at_end 0 at first.
  * @return SIPC_OK; SIPC_UNKNOWN_MESSAGE for a message id that it does not know; any other status is
  *         SIPC_HANDLER_FAILED at the caller, with the response as its text.
  * Threads: one call per worker at a time.

@@ -90,6 +90,10 @@ static inline uint32_t sipc_caller_request_state(const struct sipc_caller *calle
                       tiny ? SIPC_CODE_REQUEST | SIPC_FLAG_TINY : SIPC_CODE_REQUEST);
 }
 
+// How a request is sent: a payload that stands at the end of the slot's request buffer is never a
+// tiny one (spec 2.3). A bool is one of the first two.
+enum sipc_form { SIPC_FORM_ORDINARY = 0, SIPC_FORM_TINY = 1, SIPC_FORM_AT_END = 2 };
+
 // Writes a tiny request, all but its id, into the turn line. Returns the low bits of that id.
 SIPC_ALWAYS_INLINE uint64_t sipc_caller_write_tiny(struct sipc_turn_line *line, uint32_t message_id,
                                                    const void *payload, uint32_t size) {
@@ -99,28 +103,30 @@ SIPC_ALWAYS_INLINE uint64_t sipc_caller_write_tiny(struct sipc_turn_line *line, 
     return size | SIPC_TRANSPORT_ID_NAMED;
 }
 
-SIPC_ALWAYS_INLINE void sipc_caller_write_request(const struct sipc_slot *slot, uint32_t message_id,
-                                                  const void *payload, uint32_t size) {
+SIPC_ALWAYS_INLINE void sipc_caller_write_request(const struct sipc_slot *slot, bool at_end,
+                                                  uint32_t message_id, const void *payload,
+                                                  uint32_t size) {
     struct sipc_turn_line *line = slot->turn;
-    if (payload != slot->request) sipc_copy(slot->request, payload, size);
+    if (!at_end && payload != slot->request) sipc_copy(slot->request, payload, size);
     sipc_store_plain(line->size, size);
     sipc_store_plain(line->message_id, message_id);
-    sipc_store_plain(line->flags, 0);
+    sipc_store_plain(line->flags, at_end ? SIPC_FLAG_AT_END : 0);
 }
 
 // All of a request but the word that hands it over. False: the region was cut short. Tiny is
 // sipc_request_is_tiny(). The payload first, then the fields, then the word: the line is complete
 // when the peer asks for it.
-SIPC_ALWAYS_INLINE bool sipc_caller_prepare(struct sipc_caller *caller, bool tiny,
+SIPC_ALWAYS_INLINE bool sipc_caller_prepare(struct sipc_caller *caller, enum sipc_form form,
                                             uint32_t message_id, const void *payload,
                                             uint32_t size) {
     const struct sipc_slot *slot = caller->slot;
+    const bool tiny = form == SIPC_FORM_TINY;
     struct sipc_turn_line *line = slot->turn;
     uint64_t low_bits = 0;
     if (tiny)
         low_bits = sipc_caller_write_tiny(line, message_id, payload, size);
     else
-        sipc_caller_write_request(slot, message_id, payload, size);
+        sipc_caller_write_request(slot, form == SIPC_FORM_AT_END, message_id, payload, size);
     sipc_caller_advance(caller);
     caller->tiny = tiny;
     caller->message_id = message_id;
@@ -137,13 +143,14 @@ SIPC_ALWAYS_INLINE void sipc_caller_look_for_sleeper(const struct sipc_slot *slo
 }
 
 // False: the region was cut short, and nothing was published.
-SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tiny,
+SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, enum sipc_form form,
                                             uint32_t message_id, const void *payload,
                                             uint32_t size) {
-    if (SIPC_UNLIKELY(!sipc_caller_prepare(caller, tiny, message_id, payload, size))) return false;
+    if (SIPC_UNLIKELY(!sipc_caller_prepare(caller, form, message_id, payload, size))) return false;
     // Release: the request is complete before its state. Barrier: then look whether the responder
     // sleeps.
-    sipc_publish(&caller->slot->turn->caller_state, sipc_caller_request_state(caller, tiny));
+    sipc_publish(&caller->slot->turn->caller_state,
+                 sipc_caller_request_state(caller, form == SIPC_FORM_TINY));
     sipc_caller_look_for_sleeper(caller->slot);
     return true;
 }
@@ -151,7 +158,7 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, bool tin
 // What an answer that is not a plain response means. All are copies.
 SIPC_SELDOM sipc_status sipc_caller_answer_status(const struct sipc_caller *caller,
                                                   uint64_t transport_id, uint32_t size,
-                                                  uint32_t status, uint32_t capacity);
+                                                  uint64_t outcome, uint32_t capacity);
 
 // Two functions for two places, so that no address depends on what the peer wrote. Both check
 // copies (spec 8); nothing is believed before.
@@ -187,16 +194,22 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_own_line(struct sipc_caller
     const uint64_t id = line->transport_id;
     const uint32_t size = sipc_confirm_size(&caller->last_size, line->size);
     const uint32_t message_id = line->message_id;
-    const uint32_t status = line->status;
+    const uint64_t outcome = line->outcome;
     if (SIPC_LIKELY(sipc_caller_is_answered_by(caller, id) && size <= slot->response_capacity)) {
         answer->data = slot->response;
         answer->size = size;
         // Not in one store with the next field: who loads the size would wait for the peer's line.
         atomic_signal_fence(memory_order_seq_cst);
         answer->message_id = message_id;
-        if (SIPC_LIKELY(status == SIPC_ANSWER_OK)) return SIPC_OK;
+        if (SIPC_LIKELY(outcome == SIPC_ANSWER_OK)) return SIPC_OK;
     }
-    return sipc_caller_answer_status(caller, id, size, status, slot->response_capacity);
+    const sipc_status status =
+        sipc_caller_answer_status(caller, id, size, outcome, slot->response_capacity);
+    if (status == SIPC_PROTOCOL_VIOLATED)
+        *answer = (struct sipc_answer){.data = NULL};
+    else if (outcome & SIPC_OUTCOME_AT_END)
+        answer->data = slot->response + sipc_offset_at_end(slot->response_capacity, size);
+    return status;
 }
 
 // Ends the exchange now: takes the response if it stands in the slot, else gives up for this
@@ -233,14 +246,15 @@ SIPC_ALWAYS_INLINE enum sipc_spun sipc_caller_spin(struct sipc_caller *caller, b
     return SIPC_SPUN_IN_VAIN;
 }
 
-SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange_sized(struct sipc_caller *caller, bool tiny,
-                                                          uint32_t message_id, const void *payload,
-                                                          uint32_t size,
+SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange_sized(struct sipc_caller *caller,
+                                                          enum sipc_form form, uint32_t message_id,
+                                                          const void *payload, uint32_t size,
                                                           struct sipc_deadline *deadline,
                                                           struct sipc_answer *answer) {
     const struct sipc_slot *slot = caller->slot;
+    const bool tiny = form == SIPC_FORM_TINY;
     sipc_waiter_begin(&caller->waiter);
-    if (SIPC_UNLIKELY(!sipc_caller_publish(caller, tiny, message_id, payload, size)))
+    if (SIPC_UNLIKELY(!sipc_caller_publish(caller, form, message_id, payload, size)))
         return sipc_caller_lost(SIPC_REGION_LOST);
     // After the barrier of publishing: see sipc_session_enter_call().
     bool interrupted = sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS;
@@ -266,9 +280,10 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange(struct sipc_caller *caller, 
                                                     struct sipc_deadline *deadline,
                                                     struct sipc_answer *answer) {
     if (sipc_request_is_tiny(message_id, size))
-        return sipc_caller_exchange_sized(caller, true, message_id, payload, size, deadline,
-                                          answer);
-    return sipc_caller_exchange_sized(caller, false, message_id, payload, size, deadline, answer);
+        return sipc_caller_exchange_sized(caller, SIPC_FORM_TINY, message_id, payload, size,
+                                          deadline, answer);
+    return sipc_caller_exchange_sized(caller, SIPC_FORM_ORDINARY, message_id, payload, size,
+                                      deadline, answer);
 }
 
 // The common answer to sipc_caller_check() and sipc_caller_usable(): nothing speaks against it.

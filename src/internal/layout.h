@@ -91,8 +91,13 @@ struct sipc_responder_line {
     uint64_t transport_id;
     uint32_t size;
     uint32_t message_id;
-    uint32_t status;
-    uint32_t flags;
+    union {
+        struct {
+            uint32_t status;
+            uint32_t flags;
+        };
+        uint64_t outcome; // both: mostly 0
+    };
     uint8_t reserved[32];
 };
 
@@ -211,6 +216,12 @@ enum sipc_responder_code {
     SIPC_FLAG_ATTENDED = 4,
 };
 
+// Of a request's flags and a response's.
+enum sipc_message_flag { SIPC_FLAG_AT_END = 1 };
+// The outcome of a response has its status in the low half, its flags in the high one.
+#define SIPC_OUTCOME_FLAGS_SHIFT 32u
+#define SIPC_OUTCOME_AT_END ((uint64_t)SIPC_FLAG_AT_END << SIPC_OUTCOME_FLAGS_SHIFT)
+
 // The status that a response carries (spec 6).
 enum sipc_answer_status {
     SIPC_ANSWER_OK = 0,
@@ -227,6 +238,11 @@ enum sipc_answer_status {
 static inline bool sipc_request_is_tiny(uint32_t message_id, uint32_t size) {
     return size <= SIPC_TINY_NAMED_CAPACITY ||
            (size <= SIPC_TINY_CAPACITY && message_id == SIPC_MESSAGE_NORMAL);
+}
+
+// Where a payload that is AT_END begins in a buffer of this capacity; size is at most that.
+static inline uint32_t sipc_offset_at_end(uint32_t capacity, uint32_t size) {
+    return sipc_room(capacity) - size;
 }
 
 // The id of a request that is not tiny: its low bits are 0.

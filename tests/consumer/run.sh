@@ -34,6 +34,7 @@ find_one() { # NAME: the only file of this name that was installed
 shared=$(find_one libsimpleipc.so)
 archive=$(find_one libsimpleipc.a)
 find_one simpleipc.h >/dev/null
+find_one in_place.h >/dev/null
 find_one DirectHost.h >/dev/null
 find_one SimpleIPCConfig.cmake >/dev/null
 PKG_CONFIG_PATH=$(dirname "$(find_one simpleipc.pc)")
@@ -79,19 +80,19 @@ for language in c cpp; do
 done
 
 echo "== headers"
-for header in simpleipc/simpleipc.h DirectHost.h; do
+for header in simpleipc/simpleipc.h simpleipc/in_place.h DirectHost.h; do
     echo "#include <$header>" | "$cxx" -std=c++17 "${strict[@]}" -fsyntax-only "${headers[@]}" -x c++ -
 done
 for standard in c99 c11; do
-    echo "#include <simpleipc/simpleipc.h>" | "$cc" -std=$standard "${strict[@]}" -fsyntax-only "${headers[@]}" -x c -
+    echo "#include <simpleipc/in_place.h>" | "$cc" -std=$standard "${strict[@]}" -fsyntax-only "${headers[@]}" -x c -
 done
 
 echo "== exported symbols"
 nm -D --defined-only "$shared" | awk '{ print $NF }' | sed 's/@.*//' | sort >"$work/exported"
 if grep -v '^sipc_' "$work/exported"; then fail "the shared library shows what is not its own"; fi
-# And all that the header declares.
-echo "#include <simpleipc/simpleipc.h>" | "$cc" -DSIPC_API=SIPC_EXPORTED -E -P "${headers[@]}" -x c - |
+# And all that the headers declare.
+printf '#include <simpleipc/%s>\n' simpleipc.h in_place.h | "$cc" -DSIPC_API=SIPC_EXPORTED -E -P "${headers[@]}" -x c - |
     tr '\n' ' ' | grep -o 'SIPC_EXPORTED[^(]*(' | grep -o 'sipc_[a-z_]*(' | tr -d '(' | sort >"$work/declared"
 [ -s "$work/declared" ] || fail "no declarations were found in the header"
-diff "$work/declared" "$work/exported" || fail "the header's functions (<) are not those that the library shows (>)"
+diff "$work/declared" "$work/exported" || fail "the headers' functions (<) are not those that the library shows (>)"
 echo "$(wc -l <"$work/exported") functions"

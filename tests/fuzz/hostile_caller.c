@@ -46,6 +46,7 @@ static sipc_status use_everything(void *context, const sipc_request *request,
         sum += ((const volatile uint8_t *)request->data)[i];
     memset(response->data, (int)sum, response->capacity);
     response->size = request->size * 2;
+    response->at_end = request->size % 3 == 0;
     return request->size % 5 ? SIPC_OK : SIPC_SYSTEM;
 }
 

@@ -127,6 +127,7 @@ static const struct constant ours[] = {
     {"code_response", SIPC_CODE_RESPONSE},
     {"flag_tiny", SIPC_FLAG_TINY},
     {"flag_attended", SIPC_FLAG_ATTENDED},
+    {"flag_at_end", SIPC_FLAG_AT_END},
     {"message_normal", SIPC_MESSAGE_NORMAL},
     {"message_heartbeat_request", SIPC_MESSAGE_HEARTBEAT_REQUEST},
     {"message_heartbeat_response", SIPC_MESSAGE_HEARTBEAT_RESPONSE},
