@@ -42,8 +42,9 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
 static sipc_status make_event(const struct sipc_region *region, uint32_t slot, enum sipc_side side,
                               bool create, uint32_t mode, struct sipc_event *event) {
     const struct sipc_os_backend *backend = region->backend;
-    sipc_status status = create ? backend->create(region->name, slot, side, mode, &event->handle)
-                                : backend->open(region->name, slot, side, &event->handle);
+    sipc_status status =
+        create ? backend->create(&region->object, region->name, slot, side, mode, &event->handle)
+               : backend->open(&region->object, region->name, slot, side, &event->handle);
     if (!status) event->backend = backend;
     return status;
 }
@@ -107,7 +108,7 @@ static sipc_status remove_stale(const char *name, const char *object_name) {
     // Holding the claim: only we may take this object's name away.
     if (!status && sipc_os_object_is_named(&stale)) {
         remove_stale_events(name, &stale);
-        if (!sipc_os_object_remove_name(object_name))
+        if (!sipc_os_object_remove_name(&stale, object_name))
             status = sipc_fail(SIPC_FORBIDDEN,
                                "the name \"%s\" is taken by a stale object of another user, who "
                                "alone may remove it; choose another name",
@@ -343,7 +344,8 @@ void sipc_region_remove(struct sipc_region *region) {
     sipc_name_object(region->name, object_name);
     // The events first: as long as the name stands, no other host makes events of these names.
     remove_events(region->name, region->backend, sipc_geometry_slots(&region->geometry));
-    if (sipc_os_object_is_named(&region->object)) sipc_os_object_remove_name(object_name);
+    if (sipc_os_object_is_named(&region->object))
+        sipc_os_object_remove_name(&region->object, object_name);
 }
 
 void sipc_region_close(struct sipc_region *region) {

@@ -4,7 +4,10 @@
 
 #include <simpleipc/simpleipc.h>
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__)
+#include <stdio.h>
+#define SIPC_PRINTF(text, first) __attribute__((format(__MINGW_PRINTF_FORMAT, text, first)))
+#elif defined(__GNUC__)
 #define SIPC_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define SIPC_PRINTF(text, first)

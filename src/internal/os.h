@@ -61,8 +61,9 @@ sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object)
 void sipc_os_object_close(struct sipc_os_object *object);
 // Whether the name that it was made with still leads to this object.
 bool sipc_os_object_is_named(const struct sipc_os_object *object);
-// False: the system does not let this user. A name that is gone already is removed.
-bool sipc_os_object_remove_name(const char *name);
+// Takes away the name that leads to this object. False: the system does not let this user. A name
+// that is gone already is removed.
+bool sipc_os_object_remove_name(struct sipc_os_object *object, const char *name);
 // Allocates memory, zeroed, so that none can be missing later. SIPC_NO_SPACE.
 sipc_status sipc_os_object_allocate(struct sipc_os_object *object, uint64_t size);
 sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size);
@@ -153,11 +154,12 @@ struct sipc_event {
 
 struct sipc_os_backend {
     uint32_t id;
-    // Makes or finds the event that wakes one side of one slot. create: exclusive, stale ones
-    // removed.
-    sipc_status (*create)(const char *region, uint32_t slot, enum sipc_side side, uint32_t mode,
-                          void **handle);
-    sipc_status (*open)(const char *region, uint32_t slot, enum sipc_side side, void **handle);
+    // Makes or finds the event that wakes one side of one slot of the region of that name and
+    // object. create: exclusive, stale ones removed.
+    sipc_status (*create)(const struct sipc_os_object *object, const char *region, uint32_t slot,
+                          enum sipc_side side, uint32_t mode, void **handle);
+    sipc_status (*open)(const struct sipc_os_object *object, const char *region, uint32_t slot,
+                        enum sipc_side side, void **handle);
     void (*close)(void *handle);
     void (*remove)(const char *region, uint32_t slot, enum sipc_side side);
     // Sleeps until woken, if the word still has the expected value; spurious returns are allowed.

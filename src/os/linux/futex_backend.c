@@ -34,8 +34,10 @@ void sipc_os_unpark(sipc_word *word, uint32_t how_many) {
     wake_on(word, how_many, FUTEX_PRIVATE_FLAG);
 }
 
-static sipc_status nothing_to_create(const char *region, uint32_t slot, enum sipc_side side,
-                                     uint32_t mode, void **handle) {
+static sipc_status nothing_to_create(const struct sipc_os_object *object, const char *region,
+                                     uint32_t slot, enum sipc_side side, uint32_t mode,
+                                     void **handle) {
+    (void)object;
     (void)region;
     (void)slot;
     (void)side;
@@ -44,9 +46,9 @@ static sipc_status nothing_to_create(const char *region, uint32_t slot, enum sip
     return SIPC_OK;
 }
 
-static sipc_status nothing_to_open(const char *region, uint32_t slot, enum sipc_side side,
-                                   void **handle) {
-    return nothing_to_create(region, slot, side, 0, handle);
+static sipc_status nothing_to_open(const struct sipc_os_object *object, const char *region,
+                                   uint32_t slot, enum sipc_side side, void **handle) {
+    return nothing_to_create(object, region, slot, side, 0, handle);
 }
 
 static void nothing_to_close(void *handle) {

@@ -79,7 +79,8 @@ bool sipc_os_object_is_named(const struct sipc_os_object *object) {
     return fstat(descriptor(object), &status) != 0 || status.st_nlink > 0;
 }
 
-bool sipc_os_object_remove_name(const char *name) {
+bool sipc_os_object_remove_name(struct sipc_os_object *object, const char *name) {
+    (void)object;
     return shm_unlink(name) == 0 || errno == ENOENT;
 }
 

@@ -72,8 +72,9 @@ static sem_t *make(const char *name, uint32_t mode) {
 
 #endif
 
-static sipc_status create(const char *region, uint32_t slot, enum sipc_side side, uint32_t mode,
-                          void **handle) {
+static sipc_status create(const struct sipc_os_object *object, const char *region, uint32_t slot,
+                          enum sipc_side side, uint32_t mode, void **handle) {
+    (void)object;
     char name[SIPC_OBJECT_NAME_SIZE];
     name_of(region, slot, side, name);
     // The region's name is ours: a semaphore of this name is left over from a dead host.
@@ -84,8 +85,9 @@ static sipc_status create(const char *region, uint32_t slot, enum sipc_side side
     return SIPC_OK;
 }
 
-static sipc_status open_existing(const char *region, uint32_t slot, enum sipc_side side,
-                                 void **handle) {
+static sipc_status open_existing(const struct sipc_os_object *object, const char *region,
+                                 uint32_t slot, enum sipc_side side, void **handle) {
+    (void)object;
     char name[SIPC_OBJECT_NAME_SIZE];
     name_of(region, slot, side, name);
     sem_t *semaphore = sem_open(name, 0);
