@@ -84,7 +84,7 @@ static struct thread responder_thread;
 static void open_slot(void) {
     slot_by_hand_make(&made, 0, CAPACITY, CAPACITY);
     slot_by_hand_claim(&made, true);
-    slot_by_hand_use_events(&made, sipc_os_backend(SIPC_BACKEND_FUTEX));
+    slot_by_hand_use_real_events(&made);
     handled = 0;
     wrong_requests = 0;
     sipc_caller_init(&caller, &made.slot, policy, &never_interrupted);
@@ -215,7 +215,7 @@ static void a_request_that_is_found_not_started_is_never_begun(void **state) {
     memset(&ledger, 0, sizeof ledger);
     policy = &policies[0];
     slot_by_hand_make(&made, 0, CAPACITY, CAPACITY);
-    slot_by_hand_use_events(&made, sipc_os_backend(SIPC_BACKEND_FUTEX));
+    slot_by_hand_use_real_events(&made);
     thread_start(&responder_thread, respond_from_ledger, NULL);
     while (sipc_load_acquire(&ledger.ready) == 0) sipc_os_yield();
     for (uint32_t g = 1; g <= CANCELLATIONS; g++) ask_and_give_up(g, g * 7 % 41);

@@ -6,6 +6,7 @@
 
 #include "fake_system.h"
 #include "left_behind.h"
+#include "system.h"
 #include "threads.h"
 
 // The waiting side: ready when the peer's word is what it wants.
@@ -348,10 +349,12 @@ static void sleep_for_real(void *context) {
 
 static void a_real_sleeper_leaves_when_it_is_interrupted_and_roused(void **state) {
     (void)state;
+    struct sipc_os_object object, again;
+    open_nameless_twice(&object, &again);
     for (int i = 0; i < 50; i++) {
         begin(0, 0, (uint32_t)i % 3);
         side.waiter.system = &sipc_wait_system;
-        side.waiter.event.backend = sipc_os_backend(SIPC_BACKEND_FUTEX);
+        make_real_event(&object, SIPC_SIDE_CALLER, &side.waiter.event);
         struct real_sleeper sleeper = {.side = &side};
         struct thread thread;
         thread_start(&thread, sleep_for_real, &sleeper);
@@ -360,7 +363,10 @@ static void a_real_sleeper_leaves_when_it_is_interrupted_and_roused(void **state
         sipc_wait_rouse(&side.waiter);
         thread_join(&thread);
         assert_int_equal(sleeper.result, SIPC_WAIT_INTERRUPTED);
+        free_real_event(&side.waiter.event);
     }
+    close_nameless(&object);
+    close_nameless(&again);
 }
 
 // ---- Budgets -----------------------------------------------------------------------------------

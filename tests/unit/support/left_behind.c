@@ -2,7 +2,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "left_behind.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,11 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct inventory {
-    unsigned descriptors;
-    unsigned threads;
-    unsigned names;
-};
+#include "system.h"
 
 static struct inventory before;
 
@@ -32,28 +27,15 @@ const char *fresh_name(void) {
     return name;
 }
 
-// Entries of a folder whose name contains the text.
-static unsigned entries(const char *folder, const char *text) {
-    DIR *directory = opendir(folder);
-    assert_non_null(directory);
-    unsigned count = 0;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        if (entry->d_name[0] != '.' && strstr(entry->d_name, text)) count++;
-    closedir(directory);
-    return count;
+// Behind the dot that ends what the library puts before a name.
+static struct inventory own_inventory(void) {
+    char prefix[32] = ".";
+    own_prefix(prefix + 1, sizeof prefix - 1);
+    return take_inventory(prefix);
 }
 
 unsigned names_in_shared_memory(void) {
-    // Behind the dot that ends what the library puts before a name.
-    char prefix[32] = ".";
-    own_prefix(prefix + 1, sizeof prefix - 1);
-    return entries("/dev/shm", prefix);
-}
-
-static struct inventory take_inventory(void) {
-    return (struct inventory){.descriptors = entries("/proc/self/fd", ""),
-                              .threads = entries("/proc/self/task", ""),
-                              .names = names_in_shared_memory()};
+    return own_inventory().names;
 }
 
 static void *do_nothing(void *context) {
@@ -73,16 +55,16 @@ static void have_had_a_thread(void) {
 int note_what_exists(void **state) {
     (void)state;
     have_had_a_thread();
-    before = take_inventory();
+    before = own_inventory();
     return 0;
 }
 
 // A thread that was joined may stand in /proc a moment longer.
 static struct inventory settled_inventory(void) {
-    struct inventory now = take_inventory();
+    struct inventory now = own_inventory();
     for (int i = 0; i < 5000 && now.threads > before.threads; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-        now = take_inventory();
+        now = own_inventory();
     }
     return now;
 }
@@ -95,9 +77,9 @@ static bool differs(const char *what, unsigned was, unsigned is) {
 int nothing_is_left_behind(void **state) {
     (void)state;
     struct inventory now = settled_inventory();
-    bool wrong = differs("file descriptors", before.descriptors, now.descriptors);
+    bool wrong = differs("handles", before.handles, now.handles);
     // Fewer is right: one that was joined before the test may have stood in /proc then.
     if (now.threads > before.threads) wrong |= differs("threads", before.threads, now.threads);
-    wrong |= differs("names in /dev/shm", before.names, now.names);
+    wrong |= differs("names", before.names, now.names);
     return wrong ? -1 : 0;
 }

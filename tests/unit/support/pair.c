@@ -14,6 +14,7 @@ sipc_backend backend_of_arguments(int count, char **arguments) {
     if (count < 2) return SIPC_BACKEND_DEFAULT;
     if (strcmp(arguments[1], "futex") == 0) return SIPC_BACKEND_FUTEX;
     if (strcmp(arguments[1], "semaphore") == 0) return SIPC_BACKEND_SEMAPHORE;
+    if (strcmp(arguments[1], "event") == 0) return SIPC_BACKEND_WINDOWS_EVENT;
     print_error("there is no backend \"%s\"\n", arguments[1]);
     exit(2);
 }

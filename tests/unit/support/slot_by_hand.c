@@ -1,64 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-#define _GNU_SOURCE
 #include "slot_by_hand.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "fake_system.h"
 #include "left_behind.h"
+#include "system.h"
 
 const sipc_word never_interrupted;
 
-static void *zeroed(size_t size) {
-    void *memory;
-    assert_int_equal(posix_memalign(&memory, SIPC_LINE_SIZE, size), 0);
-    memset(memory, 0, size);
-    return memory;
-}
-
 void slot_by_hand_make(struct slot_by_hand *made, uint32_t index, uint32_t request_capacity,
                        uint32_t response_capacity) {
-    *made = (struct slot_by_hand){.slot = {.turn = zeroed(sizeof(struct sipc_turn_line)),
-                                           .responder = zeroed(sizeof(struct sipc_responder_line)),
-                                           .owner = zeroed(sizeof(struct sipc_owner_line)),
-                                           .annex = zeroed(sizeof(struct sipc_annex_line)),
-                                           .request = zeroed(sipc_room(request_capacity)),
-                                           .response = zeroed(sipc_room(response_capacity)),
-                                           .request_capacity = request_capacity,
-                                           .response_capacity = response_capacity,
-                                           .index = index,
-                                           .responder_claim = SIPC_CLAIM_FIRST_SLOT + index}};
-    made->object.handle = memfd_create("slot", MFD_CLOEXEC);
-    assert_true(made->object.handle >= 0);
-    // A description of its own: a claim is exclusive between two of them.
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", (int)made->object.handle);
-    made->responder.handle = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(made->responder.handle >= 0);
+    *made = (struct slot_by_hand){
+        .slot = {.turn = allocate_lines(sizeof(struct sipc_turn_line)),
+                 .responder = allocate_lines(sizeof(struct sipc_responder_line)),
+                 .owner = allocate_lines(sizeof(struct sipc_owner_line)),
+                 .annex = allocate_lines(sizeof(struct sipc_annex_line)),
+                 .request = allocate_lines(sipc_room(request_capacity)),
+                 .response = allocate_lines(sipc_room(response_capacity)),
+                 .request_capacity = request_capacity,
+                 .response_capacity = response_capacity,
+                 .index = index,
+                 .responder_claim = SIPC_CLAIM_FIRST_SLOT + index}};
+    open_nameless_twice(&made->object, &made->responder);
     made->slot.object = &made->object;
     made->slot.lost = &never_interrupted;
-    slot_by_hand_use_events(made, &fake_backend);
+    made->slot.wakes_caller = (struct sipc_event){.backend = &fake_backend};
+    made->slot.wakes_responder = (struct sipc_event){.backend = &fake_backend};
 }
 
 void slot_by_hand_free(struct slot_by_hand *made) {
-    free(made->slot.turn);
-    free(made->slot.responder);
-    free(made->slot.owner);
-    free(made->slot.annex);
-    free(made->slot.request);
-    free(made->slot.response);
-    close((int)made->object.handle);
-    close((int)made->responder.handle);
+    free_lines(made->slot.turn);
+    free_lines(made->slot.responder);
+    free_lines(made->slot.owner);
+    free_lines(made->slot.annex);
+    free_lines(made->slot.request);
+    free_lines(made->slot.response);
+    free_real_event(&made->slot.wakes_caller);
+    free_real_event(&made->slot.wakes_responder);
+    close_nameless(&made->object);
+    close_nameless(&made->responder);
 }
 
-void slot_by_hand_use_events(struct slot_by_hand *made, const struct sipc_os_backend *backend) {
-    made->slot.wakes_caller = (struct sipc_event){.backend = backend};
-    made->slot.wakes_responder = (struct sipc_event){.backend = backend};
+void slot_by_hand_use_real_events(struct slot_by_hand *made) {
+    make_real_event(&made->object, SIPC_SIDE_CALLER, &made->slot.wakes_caller);
+    make_real_event(&made->object, SIPC_SIDE_RESPONDER, &made->slot.wakes_responder);
 }
 
 void slot_by_hand_claim(struct slot_by_hand *made, bool claimed) {

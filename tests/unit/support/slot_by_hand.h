@@ -12,11 +12,11 @@ struct slot_by_hand {
     struct sipc_os_object responder; // on which the responder's claim is held
 };
 
-// The events do what the fake system says; use_events() replaces them.
+// The events do what the fake system says; use_real_events() replaces them.
 void slot_by_hand_make(struct slot_by_hand *made, uint32_t index, uint32_t request_capacity,
                        uint32_t response_capacity);
 void slot_by_hand_free(struct slot_by_hand *made);
-void slot_by_hand_use_events(struct slot_by_hand *made, const struct sipc_os_backend *backend);
+void slot_by_hand_use_real_events(struct slot_by_hand *made);
 // A responder lives, or does not, as far as the system knows.
 void slot_by_hand_claim(struct slot_by_hand *made, bool claimed);
 

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "../system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../left_behind.h"
+
+// Entries of a folder whose name contains the text.
+static unsigned entries(const char *folder, const char *text) {
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    unsigned count = 0;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        if (entry->d_name[0] != '.' && strstr(entry->d_name, text)) count++;
+    closedir(directory);
+    return count;
+}
+
+struct inventory take_inventory(const char *text) {
+    return (struct inventory){.handles = entries("/proc/self/fd", ""),
+                              .threads = entries("/proc/self/task", ""),
+                              .names = entries("/dev/shm", text)};
+}
+
+void *allocate_lines(size_t size) {
+    void *memory;
+    assert_int_equal(posix_memalign(&memory, SIPC_LINE_SIZE, size), 0);
+    memset(memory, 0, size);
+    return memory;
+}
+
+void free_lines(void *memory) {
+    free(memory);
+}
+
+void open_nameless_twice(struct sipc_os_object *one, struct sipc_os_object *other) {
+    one->handle = memfd_create("slot", MFD_CLOEXEC);
+    assert_true(one->handle >= 0);
+    // A description of its own: a claim is exclusive between two of them.
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", (int)one->handle);
+    other->handle = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(other->handle >= 0);
+}
+
+void close_nameless(struct sipc_os_object *object) {
+    close((int)object->handle);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "../system.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "os/windows/windows.h"
+
+#include <tlhelp32.h>
+
+#include "../left_behind.h"
+
+static unsigned threads_of_this_process(void) {
+    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    assert_true(snapshot != INVALID_HANDLE_VALUE);
+    THREADENTRY32 entry = {.dwSize = sizeof entry};
+    unsigned count = 0;
+    for (BOOL more = Thread32First(snapshot, &entry); more; more = Thread32Next(snapshot, &entry))
+        if (entry.th32OwnerProcessID == GetCurrentProcessId()) count++;
+    CloseHandle(snapshot);
+    return count;
+}
+
+// Names are gone with the last handle, which is counted.
+struct inventory take_inventory(const char *text) {
+    (void)text;
+    DWORD handles = 0;
+    assert_true(GetProcessHandleCount(GetCurrentProcess(), &handles));
+    return (struct inventory){.handles = handles, .threads = threads_of_this_process()};
+}
+
+void *allocate_lines(size_t size) {
+    void *memory = _aligned_malloc(size, SIPC_LINE_SIZE);
+    assert_non_null(memory);
+    memset(memory, 0, size);
+    return memory;
+}
+
+void free_lines(void *memory) {
+    _aligned_free(memory);
+}
+
+void open_nameless_twice(struct sipc_os_object *one, struct sipc_os_object *other) {
+    // Here an object has a name: one that nobody else has.
+    char name[80];
+    snprintf(name, sizeof name, "/simpleipc.%s", fresh_name());
+    assert_int_equal(sipc_os_object_create(name, 0600, one), SIPC_OK);
+    assert_int_equal(sipc_os_object_open(name, other), SIPC_OK);
+}
+
+void close_nameless(struct sipc_os_object *object) {
+    sipc_os_object_close(object);
+}
