@@ -244,8 +244,11 @@ SIPC_ALWAYS_INLINE sipc_status call_once(struct sipc_calls *calls, uint32_t inde
         if (!session) return status;
     }
     struct sipc_answer answer = {.data = NULL};
-    status = exchange(session, false, call->message_id, call->request, call->request_size, deadline,
-                      &answer);
+    // Two loads: one that spans two stores of the application waits until both are in the cache.
+    uint32_t message_id = call->message_id, size = call->request_size;
+    SIPC_KEEP_BRANCH(message_id);
+    SIPC_KEEP_BRANCH(size);
+    status = exchange(session, false, message_id, call->request, size, deadline, &answer);
     if (answer.data) status = take_response(&answer, status, call);
     sipc_pool_release(session);
     return status;

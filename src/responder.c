@@ -199,12 +199,6 @@ static inline void handle(const struct sipc_slot *slot, const sipc_request *requ
     }
 }
 
-#if defined(__GNUC__)
-typedef uint64_t sipc_block __attribute__((vector_size(16), may_alias));
-#else
-typedef uint64_t sipc_block;
-#endif
-
 // As much of a payload is asked for ahead as hides behind the barrier of the mark.
 #define PREFETCH_LIMIT 512u
 
