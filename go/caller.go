@@ -219,6 +219,10 @@ func (c *caller) cancel() (where place, sound bool) {
 	// Either this side sees the started mark, or the responder sees the cancellation: both exchanges are
 	// sequentially consistent, as are the loads after them (spec, section 4.2).
 	old := atomic.SwapUint32(&c.slot.turn.callerState, wordFor(c.generation, codeCancelled))
+	// Who handles the request may sleep until it is given up (spec, section 4.4).
+	if waiting := atomic.LoadUint32(&c.slot.responder.waiting); waiting != 0 {
+		c.slot.ringResponder(waiting)
+	}
 	sound = old == c.own
 	c.own = wordFor(c.generation, codeCancelled)
 	where = c.find()

@@ -145,6 +145,7 @@ static sipc_status prepare_calls(struct sipc_attachment *attachment,
     uint32_t most = wanted < there ? wanted : there;
     sipc_status status = sipc_calls_init(&attachment->calls, most, options->timeout_ns, false);
     attachment->calls.peer_is_gone = &attachment->host_was_killed;
+    attachment->calls.telling = options->pass_deadlines ? SIPC_TELLS_DEADLINES : 0;
     if (!status) status = claim_guest_slots(attachment, most, &options->wait);
     if (status) return status;
     bool needed = options->call_slots || options->calls_only;
@@ -233,7 +234,7 @@ static void look_for_host(void *context) {
         if (sipc_load_acquire(&attachment->service.stopping) == 0)
             sipc_exchange_barrier(&attachment->host_died, 1);
     }
-    sipc_service_end(&attachment->service);
+    sipc_service_lose_peer(&attachment->service);
     end_calls(attachment);
 }
 

@@ -95,6 +95,14 @@ void sipc_caller_note_stale(struct sipc_caller *caller) {
     caller->stale[1] = shown_by(&caller->slot->responder->state);
 }
 
+void sipc_caller_tell_deadline(struct sipc_caller *caller, uint64_t deadline) {
+    const bool said = caller->telling & (SIPC_TELLS_DEADLINES | SIPC_TELLS_THIS_DEADLINE) &&
+                      deadline != SIPC_NEVER;
+    sipc_store_plain(caller->slot->annex->deadline, said ? deadline : 0);
+    caller->telling &= SIPC_TELLS_DEADLINES;
+    if (said) caller->telling |= SIPC_LAST_DEADLINE_STANDS;
+}
+
 static sipc_status plain_status(const struct sipc_caller *caller, uint32_t status) {
     switch (status) {
     case SIPC_ANSWER_OK:
@@ -147,6 +155,8 @@ static enum place cancel(struct sipc_caller *caller) {
     // Barrier: either we see the started mark, or the responder sees the cancellation (spec 4.2).
     uint32_t old = sipc_exchange_barrier(&slot->turn->caller_state,
                                          sipc_state(caller->generation, SIPC_CODE_CANCELLED));
+    // Who handles the request may sleep until it is given up (spec 4.4).
+    sipc_caller_look_for_sleeper(slot);
     // A host that shuts down closes slots in which a pipeline has requests.
     caller->damaged = old != sipc_caller_request_state(caller, caller->tiny) &&
                       old != sipc_state(caller->generation, SIPC_CODE_CLOSED);

@@ -33,6 +33,7 @@ struct sipc_session *sipc_calls_add(struct sipc_calls *calls, const struct sipc_
     session->index = index;
     session->lead = index;
     sipc_caller_init(&session->caller, slot, policy, &session->interrupt);
+    session->caller.telling = calls->telling;
     return session;
 }
 
@@ -90,8 +91,14 @@ uint32_t sipc_session_message_id(const sipc_session *session) {
     return session->response_message_id;
 }
 
+void sipc_session_pass_deadlines(sipc_session *session, uint32_t pass) {
+    sipc_session_tell(session, pass ? SIPC_TELLS_DEADLINES : 0);
+}
+
 void sipc_session_release(sipc_session *session) {
-    if (session) sipc_pool_release(session);
+    if (!session) return;
+    sipc_session_tell(session, session->calls->telling);
+    sipc_pool_release(session);
 }
 
 // In the region: waits until an earlier request has left its handler.
@@ -243,6 +250,8 @@ SIPC_ALWAYS_INLINE sipc_status call_once(struct sipc_calls *calls, uint32_t inde
         status = wait_for_session(calls, index, call, deadline, &session);
         if (!session) return status;
     }
+    if (SIPC_UNLIKELY(call->pass_deadline != 0))
+        session->caller.telling |= SIPC_TELLS_THIS_DEADLINE;
     struct sipc_answer answer = {.data = NULL};
     // Two loads: one that spans two stores of the application waits until both are in the cache.
     uint32_t message_id = call->message_id, size = call->request_size;

@@ -59,6 +59,7 @@ static sipc_status make_calls(struct sipc_host *host, const sipc_host_options *o
     sipc_status status =
         sipc_calls_init(&host->calls, count, options->timeout_ns, options->resend != 0);
     if (status) return status;
+    host->calls.telling = options->pass_deadlines ? SIPC_TELLS_DEADLINES : 0;
     for (uint32_t i = 0; i < count; i++) {
         struct sipc_session *session =
             sipc_calls_add(&host->calls, &region->slots[i], &options->wait);

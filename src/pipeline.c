@@ -138,7 +138,7 @@ static int by_slot(const void *one, const void *other) {
 }
 
 static void release_sessions(sipc_pipeline *pipeline, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) sipc_pool_release(pipeline->flights[i].session);
+    for (uint32_t i = 0; i < count; i++) sipc_session_release(pipeline->flights[i].session);
 }
 
 static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot,
@@ -221,6 +221,11 @@ static sipc_status check_pipeline(const sipc_pipeline *pipeline) {
                      "the pipeline belongs to the process that forked this one; open one here");
 }
 
+void sipc_pipeline_pass_deadlines(sipc_pipeline *pipeline, uint32_t pass) {
+    for (uint32_t i = 0; i < pipeline->depth; i++)
+        sipc_session_pass_deadlines(pipeline->flights[i].session, pass);
+}
+
 uint32_t sipc_pipeline_in_flight(const sipc_pipeline *pipeline) {
     return pipeline->in_flight;
 }
@@ -288,6 +293,7 @@ SIPC_ALWAYS_INLINE sipc_status depart(sipc_pipeline *pipeline, uint32_t message_
         if (status) return status;
     }
     flight->events = sipc_session_events(flight->session);
+    if (SIPC_UNLIKELY(caller->telling != 0)) sipc_caller_tell_deadline(caller, end);
     bool published = sipc_request_is_tiny(message_id, size)
                          ? publish(caller, true, message_id, request, size)
                          : publish(caller, false, message_id, request, size);

@@ -153,7 +153,8 @@ void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slo
     sipc_store_plain(slot->owner->owner_pid_namespace, owner->process.id_namespace);
     sipc_store_plain(slot->owner->owner_incarnation, owner->incarnation);
     sipc_store_relaxed(&slot->responder->waiting, 0);
-    *responder = (struct sipc_responder){.slot = slot, .seen = succeed(slot)};
+    *responder =
+        (struct sipc_responder){.slot = slot, .seen = succeed(slot), .forks = sipc_os_forks()};
     sipc_waiter_init(&responder->waiter, policy, &slot->turn->caller_state,
                      &slot->responder->waiting, interrupt, slot->wakes_responder);
     responder->waiter.may_move = true; // only workers wait
@@ -180,23 +181,34 @@ static inline uint32_t check(const struct sipc_slot *slot, sipc_request *request
     return SIPC_ANSWER_OK;
 }
 
-static inline uint32_t handler_status(sipc_status status, const sipc_response *response) {
+static inline uint32_t handler_status(sipc_status status, uint32_t size, uint32_t capacity) {
     if (status == SIPC_UNKNOWN_MESSAGE) return SIPC_ANSWER_UNKNOWN_MESSAGE;
-    if (response->size > response->capacity) return SIPC_ANSWER_RESPONSE_TOO_LARGE;
+    if (size > capacity) return SIPC_ANSWER_RESPONSE_TOO_LARGE;
     return status == SIPC_OK ? SIPC_ANSWER_OK : SIPC_ANSWER_HANDLER_FAILED;
 }
 
-// Calls the handler, which gets private copies of the checked fields.
-static inline void handle(const struct sipc_slot *slot, const sipc_request *request,
+static inline void note_result(const struct sipc_slot *slot, sipc_status status,
+                               const sipc_response *response, struct response_fields *fields) {
+    fields->outcome = handler_status(status, response->size, slot->response_capacity);
+    if (fields->outcome == SIPC_ANSWER_OK || fields->outcome == SIPC_ANSWER_HANDLER_FAILED) {
+        fields->size = response->size;
+        if (SIPC_UNLIKELY(response->at_end != 0)) fields->outcome |= SIPC_OUTCOME_AT_END;
+    }
+}
+
+// Calls the handler, which gets private copies of the checked fields. False: the request was taken
+// out of it and is answered later, or was by now.
+static inline bool handle(struct sipc_responder *responder, const sipc_request *request,
                           sipc_handler handler, void *context, struct response_fields *fields) {
+    const struct sipc_slot *slot = responder->slot;
     sipc_response response = {.data = slot->response, .capacity = slot->response_capacity};
     sipc_status status = handler(context, request, &response);
-    response.capacity = slot->response_capacity;
-    fields->outcome = handler_status(status, &response);
-    if (fields->outcome == SIPC_ANSWER_OK || fields->outcome == SIPC_ANSWER_HANDLER_FAILED) {
-        fields->size = response.size;
-        if (SIPC_UNLIKELY(response.at_end != 0)) fields->outcome |= SIPC_OUTCOME_AT_END;
+    if (SIPC_UNLIKELY(responder->taken)) {
+        responder->taken = false;
+        return false;
     }
+    note_result(slot, status, &response, fields);
+    return true;
 }
 
 // As much of a payload is asked for ahead as hides behind the barrier of the mark.
@@ -257,7 +269,8 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     SIPC_KEEP_BRANCH(payload);
     if (!tiny) prefetch_request(slot, responder->last_size);
     uint32_t generation = sipc_state_generation(state);
-    sipc_request request = {.data = payload, .slot = slot->index};
+    sipc_request request = {
+        .data = payload, .slot = slot->index, .origin = responder, .state = state};
     uint32_t flags = 0;
     if (tiny) {
         read_tiny_request(slot, &request, tiny_payload);
@@ -291,8 +304,8 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
             fields.outcome = SIPC_ANSWER_UNKNOWN_MESSAGE;
         else
             served = SIPC_SERVED_SHUTDOWN;
-    } else {
-        handle(slot, &request, handler, context, &fields);
+    } else if (!handle(responder, &request, handler, context, &fields)) {
+        return SIPC_SERVED_REQUEST;
     }
     answer_where_it_fits(slot, tiny, generation, &request, &fields, last);
     return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
@@ -334,11 +347,34 @@ static uint32_t request_message_id(const struct sipc_slot *slot, bool tiny, uint
     return id & SIPC_TRANSPORT_ID_NAMED ? line->tiny_message_id : SIPC_MESSAGE_NORMAL;
 }
 
+bool sipc_responder_answer_taken(const struct sipc_slot *slot, uint32_t state,
+                                 const sipc_request *request, sipc_status status,
+                                 const sipc_response *response) {
+    struct response_fields fields = {.transport_id = request->transport_id,
+                                     .message_id = request->message_id};
+    note_result(slot, status, response, &fields);
+    const uint32_t generation = sipc_state_generation(state);
+    if (state & SIPC_FLAG_TINY)
+        answer_where_it_fits(slot, true, generation, request, &fields, NULL);
+    else
+        answer_where_it_fits(slot, false, generation, request, &fields, NULL);
+    return !sipc_slot_is_lost(slot);
+}
+
+// Whether the request that was seen last is somebody's to answer later.
+static bool pends(struct sipc_responder *responder) {
+    const bool taken = responder->taken;
+    responder->taken = false;
+    const uint32_t pending = sipc_load_acquire(&responder->pending);
+    return taken || (pending | SIPC_ANSWERING) == (responder->seen | SIPC_ANSWERING);
+}
+
 SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
     static const char text[] = "the handler did not return";
     const uint32_t size = sizeof text - 1;
     const struct sipc_slot *slot = responder->slot;
     sipc_waiter_left(&responder->waiter);
+    if (pends(responder)) return;
     uint32_t state = responder->seen;
     uint32_t generation = sipc_state_generation(state);
     if (sipc_state_code(state) != SIPC_CODE_REQUEST || stands(slot, generation)) return;

@@ -77,6 +77,7 @@ void sipc_service_place(struct sipc_service *service, uint32_t worker, uint32_t 
 
 static void leave_slot(const struct sipc_service *service, struct sipc_responder *responder) {
     if (!responder->serving) return;
+    sipc_responder_await_answer(responder);
     responder->serving = false;
     sipc_responder_leave(responder);
     if (service->claimed)
@@ -200,7 +201,9 @@ bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void 
         enum sipc_served result = serve_once(service, responder);
         if (result == SIPC_SERVED_REQUEST || result == SIPC_SERVED_SHUTDOWN) ++*served;
         if (result == SIPC_SERVED_SHUTDOWN) sipc_service_stop(service);
-        if (result == SIPC_SERVED_CLOSED)
+        // A request that pends there is answered first.
+        const bool closed = result == SIPC_SERVED_CLOSED || sipc_responder_is_closed(responder);
+        if (closed && !sipc_responder_owes_answer(responder))
             leave_slot(service, responder);
         else
             open++;
@@ -211,10 +214,18 @@ bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void 
 // ---- The end -----------------------------------------------------------------------------------
 
 // Barrier: a worker that goes to sleep after this sees it; one that sleeps is roused.
-void sipc_service_end(struct sipc_service *service) {
-    sipc_exchange_barrier(&service->stopping, 1);
+static void end_because(struct sipc_service *service, uint32_t why) {
+    sipc_set_bits(&service->stopping, why);
     for (uint32_t i = 0; i < service->worker_count; i++)
         sipc_wait_rouse(sipc_group_waiter(&service->workers[i].group));
+}
+
+void sipc_service_end(struct sipc_service *service) {
+    end_because(service, SIPC_SERVICE_ENDS);
+}
+
+void sipc_service_lose_peer(struct sipc_service *service) {
+    end_because(service, SIPC_PEER_IS_GONE);
 }
 
 void sipc_service_stop(struct sipc_service *service) {

@@ -85,7 +85,8 @@ extern "C" {
     X(RESPONSE_LOST, -29, ANSWERED, "the response came, but there was no memory to take it")       \
     X(REGION_LOST, -30, NOT_STARTED, "the region's memory was taken away")                         \
     X(REGION_LOST_MAYBE_EXECUTED, -31, MAYBE_EXECUTED,                                             \
-      "the region's memory was taken away; the request may have been executed")
+      "the region's memory was taken away; the request may have been executed")                    \
+    X(PENDING, -32, MAYBE_EXECUTED, "the handler answers later")
 
 /** Outcome of a function: SIPC_OK is 0, every error is negative. */
 typedef enum sipc_status {
@@ -202,6 +203,9 @@ typedef struct sipc_host_options {
                                       worker, the next one and so on. Not kept. */
     uint32_t processor_count;    /**< How many stand there: 1 to 256. */
     uint32_t slots_per_worker;   /**< As in the options of the guests, for place alone; 0: 1. */
+    uint32_t pass_deadlines;     /**< 1: handlers can see the deadline of each request, which costs
+                                      a look at the clock and a store; 0: of those whose call or
+                                      session asks for it. See sipc_request_deadline(). */
 } sipc_host_options;
 
 /** Options of a guest. Zero all of it, then set what differs: 0 is each field's default. */
@@ -230,6 +234,7 @@ typedef struct sipc_guest_options {
     uint32_t calls_only; /**< 1: claims no host slot and serves nothing, but calls; then workers,
                               slots_per_worker and reconnect must be 0. */
     uint64_t timeout_ns; /**< Default timeout of a call; 0: 10 s. */
+    uint32_t pass_deadlines; /**< As in sipc_host_options, for this guest's calls. */
 } sipc_guest_options;
 
 /** A host: a region and the right to call through its slots. */
@@ -261,6 +266,7 @@ typedef struct sipc_call {
     sipc_reserve reserve;         /**< Not NULL: asked for room instead of using response. */
     void *reserve_context;        /**< Handed to it. */
     uint32_t response_message_id; /**< Out: the response's message id. */
+    uint32_t pass_deadline;       /**< 1: as pass_deadlines in the options, for this call. */
 } sipc_call;
 
 /**
@@ -354,6 +360,13 @@ SIPC_API uint32_t sipc_session_slot(const sipc_session *session);
 
 /** @param session a session. @return the message id of its last response. */
 SIPC_API uint32_t sipc_session_message_id(const sipc_session *session);
+
+/**
+ * Says whether handlers can see the deadlines of this session's requests; until its release.
+ * @param session a session that is not in a call. @param pass 1 or 0, in the place of the option
+ * pass_deadlines.
+ */
+SIPC_API void sipc_session_pass_deadlines(sipc_session *session, uint32_t pass);
 
 /** Gives the slot back. @param session a session, no longer valid afterwards; NULL does nothing. */
 SIPC_API void sipc_session_release(sipc_session *session);
@@ -464,6 +477,12 @@ SIPC_API sipc_status sipc_pipeline_submit_many(sipc_pipeline *pipeline,
 SIPC_API sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
                                         uint32_t *reaped);
 
+/**
+ * Says whether handlers can see the deadlines of the requests that are submitted from here on.
+ * @param pipeline a pipeline. @param pass 1 or 0, in the place of the host's option pass_deadlines.
+ */
+SIPC_API void sipc_pipeline_pass_deadlines(sipc_pipeline *pipeline, uint32_t pass);
+
 /** @param pipeline a pipeline. @return requests that were submitted and not completed. */
 SIPC_API uint32_t sipc_pipeline_in_flight(const sipc_pipeline *pipeline);
 
@@ -521,8 +540,9 @@ typedef struct sipc_request {
     uint32_t size;         /**< Bytes at data. */
     uint32_t message_id;   /**< SIPC_MESSAGE_NORMAL or a user's. */
     uint64_t transport_id; /**< Unique in the region among the last 2^41 requests of the slot. */
-    uint64_t deadline_ns;  /**< When the caller gives up; 0: not said. */
+    void *origin;          /**< The library's own; NULL in one that the application made. */
     uint32_t slot;         /**< The slot that it came through. */
+    uint32_t state;        /**< The library's own. */
 } sipc_request;
 
 /** Where a handler writes its answer. */
@@ -553,12 +573,39 @@ static inline uint32_t sipc_room(uint32_t capacity) {
  * @param request the request. A hostile host may change its payload meanwhile: copy what is decided
  * on twice.
  * @param response the response, size and at_end 0 at first.
- * @return SIPC_OK; SIPC_UNKNOWN_MESSAGE for a message id that it does not know; any other status is
- *         SIPC_HANDLER_FAILED at the caller, with the response as its text.
+ * @return SIPC_OK; SIPC_UNKNOWN_MESSAGE for a message id that it does not know; SIPC_PENDING after
+ *         sipc_request_take(); any other status is SIPC_HANDLER_FAILED at the caller, with the
+ *         response as its text.
  * Threads: one call per worker at a time.
  */
 typedef sipc_status (*sipc_handler)(void *context, const sipc_request *request,
                                     sipc_response *response);
+
+/**
+ * @name Deadlines and cancellation
+ *
+ * A handler may ask when its caller will give up, and whether it has. Spec 2.5 and 4.4.
+ * @{
+ */
+
+/**
+ * The deadline of a request: a look at a line of shared memory that nothing else needs.
+ * @param request a request that is not answered yet.
+ * @return nanoseconds of CLOCK_MONOTONIC at which its caller gives up; 0 if it does not say: see
+ * pass_deadlines in the options. Information of a peer that may lie: it decides nothing here.
+ * Threads: any.
+ */
+SIPC_API uint64_t sipc_request_deadline(const sipc_request *request);
+
+/**
+ * Whether nobody waits for the answer any more: the caller gave up or shut down, or its process is
+ * gone. A host notices the death of a guest that called it when the next one takes its place. Costs
+ * a look at the line that the request came in.
+ * @param request a request that is not answered yet.
+ * @return 1 or 0. An answer is still due after 1, and reaches nobody. Threads: any.
+ */
+SIPC_API uint32_t sipc_request_is_cancelled(const sipc_request *request);
+/** @} */
 
 /**
  * @name Dispatch: a handler for each message id

@@ -22,7 +22,15 @@ struct sipc_caller {
     bool damaged;          // its own word was found changed by others: nothing there tells its fate
     bool abandoned;        // given up, and maybe still in its handler: the slot is out of use
     bool wants_service;    // what sipc_caller_settle() waits for
+    uint8_t telling;       // bits of enum sipc_telling
     struct sipc_waiter waiter;
+};
+
+// Whether requests say their deadline (spec 2.5). 0 costs nothing.
+enum sipc_telling {
+    SIPC_TELLS_DEADLINES = 1,      // each does
+    SIPC_TELLS_THIS_DEADLINE = 2,  // the next one does
+    SIPC_LAST_DEADLINE_STANDS = 4, // the last one did: the next one says so, or writes 0
 };
 
 // A response that stands in the slot, checked.
@@ -112,6 +120,10 @@ SIPC_ALWAYS_INLINE void sipc_caller_write_request(const struct sipc_slot *slot, 
     sipc_store_plain(line->message_id, message_id);
     sipc_store_plain(line->flags, at_end ? SIPC_FLAG_AT_END : 0);
 }
+
+// What the next request says of its deadline, before it is published; only asked if telling is not
+// 0. SIPC_NEVER: it has none.
+SIPC_SELDOM void sipc_caller_tell_deadline(struct sipc_caller *caller, uint64_t deadline);
 
 // All of a request but the word that hands it over. False: the region was cut short. Tiny is
 // sipc_request_is_tiny(). The payload first, then the fields, then the word: the line is complete
@@ -254,6 +266,8 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange_sized(struct sipc_caller *ca
     const struct sipc_slot *slot = caller->slot;
     const bool tiny = form == SIPC_FORM_TINY;
     sipc_waiter_begin(&caller->waiter);
+    if (SIPC_UNLIKELY(caller->telling != 0))
+        sipc_caller_tell_deadline(caller, sipc_deadline_at(deadline));
     if (SIPC_UNLIKELY(!sipc_caller_publish(caller, form, message_id, payload, size)))
         return sipc_caller_lost(SIPC_REGION_LOST);
     // After the barrier of publishing: see sipc_session_enter_call().

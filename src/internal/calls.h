@@ -11,11 +11,12 @@ struct sipc_calls {
     void *memory; // of its sessions
     uint64_t timeout_ns;
     bool resend;
+    uint8_t telling;               // SIPC_TELLS_DEADLINES if every call does, else 0
     uint32_t forks;                // of the process that made it
     const sipc_word *peer_is_gone; // not NULL: a word that is 1 when that is why calls are closed
 };
 
-// Room for so many slots; timeout_ns is the default of a call.
+// Room for so many slots, of which none is there yet; timeout_ns is the default of a call.
 sipc_status sipc_calls_init(struct sipc_calls *calls, uint32_t slots, uint64_t timeout_ns,
                             bool resend);
 // One more slot to call through.
@@ -41,6 +42,12 @@ SIPC_SELDOM sipc_status sipc_session_refuse(struct sipc_session *session, uint32
                                             uint32_t size);
 // Why calls are closed. The fate is that of the status: SIPC_CLOSED or SIPC_CLOSED_MAYBE_EXECUTED.
 SIPC_SELDOM sipc_status sipc_calls_closed(const struct sipc_calls *calls, sipc_status status);
+
+// From here on the session's requests say their deadlines, or not; SIPC_TELLS_DEADLINES or 0.
+static inline void sipc_session_tell(struct sipc_session *session, uint8_t telling) {
+    session->caller.telling =
+        (uint8_t)((session->caller.telling & SIPC_LAST_DEADLINE_STANDS) | telling);
+}
 
 // No call begins or goes on from here on. Returns before those that are in one have left.
 void sipc_calls_close(struct sipc_calls *calls);

@@ -18,7 +18,7 @@ struct sipc_service {
     sipc_handler handler;
     void *context;
     sipc_word running;    // workers that have not left; waited on
-    sipc_word stopping;   // 1: workers leave
+    sipc_word stopping;   // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
     sipc_word asked;      // 1: this process, or a message, asked for the end
     sipc_word threadless; // 1: a worker is without a thread
 };
@@ -48,11 +48,15 @@ bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void 
 
 // Tells the workers to end; from any thread.
 void sipc_service_end(struct sipc_service *service);
+// The same, because the peer's process is gone, or has closed for good.
+void sipc_service_lose_peer(struct sipc_service *service);
 // The same, because this process or a message asked for it.
 void sipc_service_stop(struct sipc_service *service);
-// Waits until no worker is left. Not from a handler.
+// Waits until no worker is left, and all later answers of started workers are given. Not from a
+// handler.
 void sipc_service_wait(struct sipc_service *service);
-// Of one that was stopped: waits for its threads, leaves its slots, frees its memory.
+// Of one that was stopped: waits for its threads and for later answers, leaves its slots, frees its
+// memory.
 void sipc_service_release(struct sipc_service *service);
 
 #endif

@@ -404,6 +404,48 @@ static void a_request_that_was_started_is_maybe_executed(void **state) {
     assert_int_equal(caller_state(), sipc_state(1, SIPC_CODE_CANCELLED));
 }
 
+// A handler may sleep until then (spec 4.4).
+static void whoever_handles_it_is_woken_when_the_caller_gives_up(void **state) {
+    (void)state;
+    fake.on_yield = start_and_pass_the_deadline;
+    assert_int_equal(call(8, 1000), SIPC_TIMEOUT_MAYBE_EXECUTED);
+    assert_int_equal(fake.wakes, 0);
+    make_another_slot();
+    sipc_store_relaxed(&made.slot.responder->waiting, 1);
+    fake.on_yield = start_and_pass_the_deadline;
+    assert_int_equal(call(8, 1000), SIPC_TIMEOUT_MAYBE_EXECUTED);
+    assert_int_equal(fake.wakes, 2); // for the request, and for its end
+    assert_ptr_equal(fake.woken, &made.slot.turn->caller_state);
+}
+
+// ---- What a request says of its deadline -------------------------------------------------------
+
+// Of a call whose deadline is that moment; SIPC_NEVER: it has none.
+static uint64_t deadline_said(uint64_t at) {
+    struct sipc_deadline deadline = {.timeout = at == SIPC_NEVER ? SIPC_FOREVER : 500, .at = at};
+    struct sipc_answer got;
+    made.slot.annex->deadline = 77;
+    fake.on_yield = look_and_answer;
+    assert_int_equal(sipc_caller_exchange(&caller, 0, "payload", 8, &deadline, &got), SIPC_OK);
+    return made.slot.annex->deadline;
+}
+
+static void a_deadline_is_said_only_when_asked(void **state) {
+    (void)state;
+    const uint64_t untouched = 77;
+    assert_true(deadline_said(1500) == untouched);
+    caller.telling = SIPC_TELLS_THIS_DEADLINE;
+    assert_true(deadline_said(1600) == 1600);
+    // The next one takes it back, and those after it leave it alone.
+    assert_true(deadline_said(1700) == 0);
+    assert_true(deadline_said(1800) == untouched);
+    caller.telling = SIPC_TELLS_DEADLINES;
+    assert_true(deadline_said(1900) == 1900);
+    assert_true(deadline_said(2000) == 2000);
+    assert_true(deadline_said(SIPC_NEVER) == 0);
+    assert_true(deadline_said(2100) == 2100);
+}
+
 static void a_slot_with_a_request_in_a_handler_is_out_of_use_until_the_late_response(void **state) {
     (void)state;
     fake.on_yield = start_and_pass_the_deadline;
@@ -616,6 +658,8 @@ int main(void) {
         STEP_BY_STEP(an_exchange_after_a_violated_one_goes_well),
         STEP_BY_STEP(a_request_that_was_not_started_at_the_deadline_never_will_be),
         STEP_BY_STEP(a_request_that_was_started_is_maybe_executed),
+        STEP_BY_STEP(whoever_handles_it_is_woken_when_the_caller_gives_up),
+        STEP_BY_STEP(a_deadline_is_said_only_when_asked),
         STEP_BY_STEP(a_slot_with_a_request_in_a_handler_is_out_of_use_until_the_late_response),
         STEP_BY_STEP(a_late_tiny_response_frees_the_slot_too),
         STEP_BY_STEP(settling_waits_for_the_late_response),

@@ -140,7 +140,7 @@ static void assert_served(uint32_t generation, uint32_t message_id, uint32_t ask
     assert_int_equal(handler.request.message_id, message_id);
     assert_int_equal(handler.request.slot, SLOT);
     assert_true(handler.request.transport_id == asked_id);
-    assert_int_equal(handler.request.deadline_ns, 0);
+    assert_int_equal(sipc_request_deadline(&handler.request), 0);
     assert_memory_equal(handler.payload, bytes, asked);
     if (asked <= (message_id ? 44 : 48) && answered <= 48)
         assert_answered_in_turn_line(generation, answered);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest that counts in a file how often it has begun each request, so that the count outlives it.
 //
-//   guest NAME COUNTS [spin|group|call|serve]
+//   guest NAME COUNTS [spin|group|later|call|serve]
 //
 // SEALED_FOLDER in the environment: where a sealed region is offered.
 // It answers stamped requests as message.h says; MESSAGE_FAIL is an error and
@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <simpleipc/pending.h>
 #include <simpleipc/simpleipc.h>
 
 #include "../../process/message.h"
@@ -46,6 +47,54 @@ static sipc_status answer(void *context, const sipc_request *request, sipc_respo
     response->size = request->message_id & MESSAGE_STAMPED_SIZE_BITS;
     message_fill_response(response->data, response->size, request->data, request->size);
     return SIPC_OK;
+}
+
+// ---- Later answers -----------------------------------------------------------------------------
+
+enum { MOST_LEFT = 8 }; // more than there are slots
+
+// What a handler leaves to the one thread that answers.
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    sipc_pending left[MOST_LEFT];
+    unsigned count;
+} desk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static sipc_status answer_later(void *context, const sipc_request *request,
+                                sipc_response *response) {
+    sipc_pending pending;
+    if (request->message_id == MESSAGE_GOEXIT || sipc_request_take(request, &pending))
+        return answer(context, request, response);
+    pthread_mutex_lock(&desk.lock);
+    desk.left[desk.count++ % MOST_LEFT] = pending;
+    pthread_cond_signal(&desk.changed);
+    pthread_mutex_unlock(&desk.lock);
+    return SIPC_PENDING;
+}
+
+static sipc_pending take_last_left(void) {
+    pthread_mutex_lock(&desk.lock);
+    while (desk.count == 0) pthread_cond_wait(&desk.changed, &desk.lock);
+    sipc_pending pending = desk.left[--desk.count];
+    pthread_mutex_unlock(&desk.lock);
+    return pending;
+}
+
+static void *answer_what_was_left(void *unused) {
+    for (unsigned i = 0;; i++) {
+        const sipc_pending pending = take_last_left();
+        sleep_us(200); // some callers sleep, and who leaves has to wait
+        uint8_t buffer[4096];
+        sipc_response response = {.data = sipc_pending_response(pending, &response.capacity)};
+        if (i % 2) response.data = buffer; // then it is copied
+        const sipc_status status = answer(NULL, sipc_pending_request(pending), &response);
+        if (i % 16 == 15 && status)
+            sipc_pending_abandon(pending);
+        else
+            sipc_pending_respond(pending, status, response.data, response.size);
+    }
+    return unused;
 }
 
 static void *listen_for_end(void *guest) {
@@ -93,7 +142,8 @@ static void *call_on(void *guest) {
                           .request_size = i % 2 ? sizeof request : i % 40,
                           .response = response,
                           .response_capacity = sizeof response,
-                          .timeout_ns = i % 8 == 7 ? 300000 : UINT64_C(1000000000)};
+                          .timeout_ns = i % 8 == 7 ? 300000 : UINT64_C(1000000000),
+                          .pass_deadline = i % 2};
         sipc_status status = sipc_guest_call(guest, &call);
         bool hasty = status == SIPC_TIMEOUT || status == SIPC_TIMEOUT_MAYBE_EXECUTED ||
                      status == SIPC_ALL_SLOTS_BUSY;
@@ -150,7 +200,7 @@ int main(int count, char **words) {
     counts = file < 0 ? MAP_FAILED
                       : mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (counts == MAP_FAILED) {
-        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|call|serve]\n");
+        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|call|serve]\n");
         return 2;
     }
     sipc_guest_options options = {.sealed_folder = getenv("SEALED_FOLDER")};
@@ -160,10 +210,12 @@ int main(int count, char **words) {
             .preset = SIPC_WAIT_CUSTOM, .spin_min = MOST, .spin_max = MOST, .yields = MOST};
     sipc_guest *guest;
     sipc_status status = sipc_guest_attach(words[1], &options, &guest);
-    if (!status) status = sipc_guest_start(guest, answer, NULL);
+    const bool later = count == 4 && strcmp(words[3], "later") == 0;
+    pthread_t answering, listener;
+    if (later && pthread_create(&answering, NULL, answer_what_was_left, NULL) != 0) return 2;
+    if (!status) status = sipc_guest_start(guest, later ? answer_later : answer, NULL);
     if (status) return fail(status);
     say("ready");
-    pthread_t listener;
     if (pthread_create(&listener, NULL, listen_for_end, guest) != 0) return 2;
     status = sipc_guest_wait(guest);
     pthread_cancel(listener); // it reads, which is a cancellation point

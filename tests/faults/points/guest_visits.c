@@ -290,6 +290,7 @@ static const struct script in_c[] = {
      .rules = "thread.c:sipc_os_thread_start:pthread_create before#3=fail"},
     {GUEST(living_host), .name = "has-no-memory-to-poll",
      .rules = "watch.c:descriptors:malloc before#1=fail"},
+    {GUEST(living_host), .name = "answers-later", .way = "later"},
     {GUEST(pipelining_host), .name = "serves-a-pipeline"},
     {GUEST(pipelining_host), .name = "serves-a-pipeline-with-one-worker", .way = "group"},
     {GUEST(killed_host), .name = "outlives-its-host"},
