@@ -108,9 +108,19 @@ func isTiny(messageID uint32, size int) bool {
 	return size <= tinyNamedCapacity || messageID == MessageNormal && size <= tinyCapacity
 }
 
-// publish writes a request that was checked, and hands it to the responder. The payload first, then the fields, then
-// the word: the line is complete when the peer asks for it.
+// publish writes a request that was checked, and hands it to the responder.
 func (c *caller) publish(messageID uint32, payload []byte) {
+	c.prepare(messageID, payload)
+	c.published = true
+	slot := c.slot
+	if waiting := publish(&slot.turn.callerState, c.own, &slot.responder.waiting); waiting != 0 {
+		slot.ringResponder(waiting)
+	}
+}
+
+// prepare writes all of a request but the word that hands it over. The payload first, then the fields, then the word: the
+// line is complete when the peer asks for it.
+func (c *caller) prepare(messageID uint32, payload []byte) {
 	slot := c.slot
 	if !isTiny(messageID, len(payload)) {
 		copy(slot.request, payload)
@@ -146,9 +156,12 @@ func (c *caller) handOver(word uint32, low uint64) {
 	c.transportID = c.id()
 	slot.turn.transportID = c.transportID | low
 	c.own = wordFor(c.generation, word)
-	c.published = true
-	if waiting := publish(&slot.turn.callerState, c.own, &slot.responder.waiting); waiting != 0 {
-		slot.ringResponder(waiting)
+}
+
+// lookForSleeper wakes a responder that sleeps, after a barrier that follows the word.
+func (c *caller) lookForSleeper() {
+	if waiting := atomic.LoadUint32(&c.slot.responder.waiting); waiting != 0 {
+		c.slot.ringResponder(waiting)
 	}
 }
 

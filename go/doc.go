@@ -43,6 +43,13 @@
 //	response := make([]byte, 1024)
 //	size, err := client.Call(ctx, shm.MessageNormal, []byte("hello"), response)
 //
+// Client.Pipeline keeps many requests in flight from one goroutine, which reaps their completions in any order; an
+// AsyncCaller completes each call by a channel of its own, for select:
+//
+//	caller, err := client.AsyncCaller(ctx, 16)
+//	first := caller.Go(ctx, shm.MessageNormal, request, response)
+//	completion := <-first
+//
 // # Waiting
 //
 // A worker spins, then yields, then sleeps, as its WaitPolicy says and as lately paid. When nothing happens it

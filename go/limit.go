@@ -55,6 +55,7 @@ const (
 	endBusy             // the deadline passed before there was a slot
 	endTakenBack        // a response was there and is not any more
 	endBroken           // the doorbell does not work
+	endPipeline         // the pipeline was closed
 )
 
 // passed says what of the limit has passed.

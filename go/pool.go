@@ -4,6 +4,7 @@ package shm
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -32,9 +33,15 @@ type pool struct {
 	closed     chan struct{}
 	waiting    int32 // atomic; goroutines that wait for a slot
 	overtaken  int32 // atomic; those among them that have waited for long
+
+	mutex     sync.Mutex             // guards what follows
+	pipelines map[*Pipeline]struct{} // that hold slots
+	over      bool                   // there will be no others
 }
 
-func newPool(a *attachment) *pool { return &pool{attachment: a, closed: make(chan struct{})} }
+func newPool(a *attachment) *pool {
+	return &pool{attachment: a, closed: make(chan struct{}), pipelines: map[*Pipeline]struct{}{}}
+}
 
 // add is for slots that were claimed, before the first call.
 func (p *pool) add(c *caller) {
@@ -237,11 +244,73 @@ func (p *pool) acquireInTurn(l *limit) (*caller, ending) {
 	}
 }
 
+// acquireMany holds so many usable slots, or none.
+func (p *pool) acquireMany(l *limit, count int) (held []*caller, failed *CallError) {
+	a := p.attachment
+	problem := a.region.guarded(func() error {
+		for len(held) < count && failed == nil {
+			if c, why := p.acquire(l); c != nil {
+				held = append(held, c)
+			} else {
+				failed = p.gaveUp(l, why, NotStarted, nil)
+			}
+		}
+		return nil
+	})
+	if problem != nil {
+		a.fail(problem)
+		failed = p.lost(NotStarted)
+	}
+	if failed != nil {
+		for _, c := range held {
+			p.release(c)
+		}
+	}
+	return held, failed
+}
+
+// enlist takes note of a pipeline, which is to give its slots back at the end; false if that has come.
+func (p *pool) enlist(pipeline *Pipeline) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if !p.over {
+		p.pipelines[pipeline] = struct{}{}
+	}
+	return !p.over
+}
+
+func (p *pool) discharge(pipeline *Pipeline) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	delete(p.pipelines, pipeline)
+}
+
 // close ends what waits for a slot. To be called once.
-func (p *pool) close() { close(p.closed) }
+func (p *pool) close() {
+	p.mutex.Lock()
+	p.over = true
+	p.mutex.Unlock()
+	close(p.closed)
+}
+
+// endPipelines ends those that nobody reaps, and lets the others see that it is the end.
+func (p *pool) endPipelines() {
+	p.mutex.Lock()
+	var pipelines []*Pipeline
+	for pipeline := range p.pipelines {
+		pipelines = append(pipelines, pipeline)
+	}
+	p.mutex.Unlock()
+	for _, pipeline := range pipelines {
+		if !pipeline.endUnlessReaping(endStopped) {
+			pipeline.rouse()
+		}
+	}
+}
 
 // drain retires the slots that nobody holds, and interrupts who holds the others. It tells whether there are such.
 func (p *pool) drain() bool {
+	p.endPipelines()
 	held := false
 	for _, c := range p.callers {
 		if atomic.CompareAndSwapUint32(&c.claim, claimFree, claimRetired) || atomic.LoadUint32(&c.claim) == claimRetired {

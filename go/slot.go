@@ -25,6 +25,7 @@ type slot struct {
 	callerBell    doorbell // wakes the caller
 	responderBell doorbell // wakes the responder
 	groupBell     doorbell // wakes the responder of several slots of which this one leads; nil if none
+	callersBell   doorbell // the same for the caller
 }
 
 // slot finds the parts of a slot. The geometry was checked, and index is below the number of slots:
@@ -78,13 +79,25 @@ func (s *slot) openGroupBell() (err error) {
 	return err
 }
 
+// openCallersBell is the same for the caller's role, which may be taken again and again.
+func (s *slot) openCallersBell() (bell doorbell, err error) {
+	if s.callersBell == nil {
+		bell, err = openDoorbell(s.region.backend, s.region.name, s.index, callerSide, &s.annex.callerBell)
+		if err != nil {
+			return nil, err
+		}
+		s.callersBell = bell
+	}
+	return s.callersBell, nil
+}
+
 func (s *slot) closeDoorbells() {
-	for _, bell := range []doorbell{s.callerBell, s.responderBell, s.groupBell} {
+	for _, bell := range []doorbell{s.callerBell, s.responderBell, s.groupBell, s.callersBell} {
 		if bell != nil {
 			bell.close()
 		}
 	}
-	s.callerBell, s.responderBell, s.groupBell = nil, nil, nil
+	s.callerBell, s.responderBell, s.groupBell, s.callersBell = nil, nil, nil, nil
 }
 
 // publish stores a side's state word and tells where the peer sleeps, 0 if it does not. What the side

@@ -31,6 +31,7 @@ static const struct {
     {"mux.go:HandleStruct:", "go test: structs"},
     {"os_linux.go:namedSemaphore.sleepFor:", "go test: semaphores"},
     {"handler.go:writeText:copy(buffer, truncated)", "go test: handlers with little room"},
+    {"pipeline.go:Pipeline.leaveRegion:", "go test: pipelines in a region cut short"},
     {"os_linux.go:monotonicNow:unix.ClockGettime", "go test: deadlines of requests"},
     {"os_sealed_linux.go:checkSealedHost:unix.Geteuid 2", "process.sealed_regions_serve_too"},
     {"os_sealed_linux.go:checkHandover:unix.Geteuid", "process.sealed_regions_serve_too"},

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build !race
+
 package cpu
 
 // StoreRelease stores so that whoever reads the value by an atomic load sees what was stored before it.
@@ -7,7 +9,5 @@ package cpu
 // that it costs next to nothing; for a word whose readers can wait a moment.
 //
 // On this processor a plain store is never seen before an earlier one, and the compiler moves no store across
-// another. The race detector would take it for what it is in Go and is not told.
-//
-//go:norace
+// another. The race detector, which would take it for what it is in Go, gets another function.
 func StoreRelease(word *uint32, value uint32) { *word = value }

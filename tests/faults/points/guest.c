@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest that counts in a file how often it has begun each request, so that the count outlives it.
 //
-//   guest NAME COUNTS [spin|group|later|call|serve]
+//   guest NAME COUNTS [spin|group|later|call|pipeline|serve]
 //
 // SEALED_FOLDER in the environment: where a sealed region is offered.
 // It answers stamped requests as message.h says; MESSAGE_FAIL is an error and
 // MESSAGE_GOEXIT ends its handler's thread. It
 // prints "ready" when it serves and "ended" when its workers have ended, and ends with its standard
-// input. With call it serves nothing but calls its host, until that is gone; with serve it is a
-// host of that name, which its guests call.
+// input. With call it serves nothing but calls its host, until that is gone; with pipeline the same
+// with many requests in flight; with serve it is a host of that name, which its guests call.
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <pthread.h>
@@ -178,6 +178,60 @@ static int call_host(const char *name) {
     return 0;
 }
 
+static void take_note(void *context, const sipc_completion *completion) {
+    (void)context;
+    bool hasty =
+        completion->status == SIPC_TIMEOUT || completion->status == SIPC_TIMEOUT_MAYBE_EXECUTED;
+    bool ending = atomic_load_explicit(&input_ended, memory_order_acquire);
+    if (completion->status != SIPC_OK && !(hasty && completion->tag % 8 == 7) && !ending) {
+        printf("request %llu: %s\n", (unsigned long long)completion->tag,
+               sipc_status_name(completion->status));
+        fflush(stdout);
+        abort();
+    }
+}
+
+static sipc_status submit_next(sipc_pipeline *pipeline, uint64_t tag) {
+    uint8_t request[200];
+    message_fill_request(request, sizeof request, 0, 0, 1000);
+    const bool gives_up = tag % 8 == 7;
+    return sipc_pipeline_submit(pipeline, gives_up ? MESSAGE_STAMPED + 16 : 0, request,
+                                tag % 2 ? sizeof request : (uint32_t)tag % 40,
+                                gives_up ? 300000 : UINT64_C(1000000000), tag);
+}
+
+static void *keep_in_flight(void *context) {
+    sipc_pipeline *pipeline = context;
+    uint64_t tag = 0;
+    while (!atomic_load_explicit(&input_ended, memory_order_acquire)) {
+        while (submit_next(pipeline, tag) == SIPC_OK) tag++;
+        // Where both are out of use it waits for a handler.
+        if (sipc_pipeline_in_flight(pipeline) == 0) sleep_us(100);
+        sipc_pipeline_reap(pipeline, 0, SIPC_FOREVER, NULL);
+    }
+    return NULL;
+}
+
+static int keep_host_busy(const char *name) {
+    const sipc_guest_options options = {.calls_only = 1, .call_slots = 2};
+    sipc_guest *guest;
+    sipc_pipeline *pipeline;
+    pthread_t caller;
+    sipc_status status = sipc_guest_attach(name, &options, &guest);
+    if (!status)
+        status = sipc_guest_pipeline_open(guest, 2, SIPC_FOREVER, take_note, NULL, &pipeline);
+    if (status) return fail(status);
+    say("ready");
+    if (pthread_create(&caller, NULL, keep_in_flight, pipeline) != 0) return 2;
+    await_input_end();
+    pthread_join(caller, NULL);
+    submit_next(pipeline, 0); // which is in flight when it is closed, or answered
+    sipc_pipeline_close(pipeline);
+    sipc_guest_detach(guest);
+    say("ended");
+    return 0;
+}
+
 static int serve_guests(const char *name) {
     const sipc_host_options options = {.guest_slots = 2};
     sipc_host *host;
@@ -195,12 +249,13 @@ static int serve_guests(const char *name) {
 
 int main(int count, char **words) {
     if (count == 4 && strcmp(words[3], "call") == 0) return call_host(words[1]);
+    if (count == 4 && strcmp(words[3], "pipeline") == 0) return keep_host_busy(words[1]);
     if (count == 4 && strcmp(words[3], "serve") == 0) return serve_guests(words[1]);
     int file = count == 3 || count == 4 ? open(words[2], O_RDWR | O_CLOEXEC) : -1;
     counts = file < 0 ? MAP_FAILED
                       : mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (counts == MAP_FAILED) {
-        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|call|serve]\n");
+        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|call|pipeline|serve]\n");
         return 2;
     }
     sipc_guest_options options = {.sealed_folder = getenv("SEALED_FOLDER")};

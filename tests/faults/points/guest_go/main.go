@@ -2,7 +2,7 @@
 
 // Guest_go is guest.c in Go:
 //
-//	guest_go NAME COUNTS [group|call]
+//	guest_go NAME COUNTS [group|call|pipeline]
 package main
 
 import (
@@ -74,11 +74,15 @@ func mapCounts(path string) {
 
 func main() {
 	if len(os.Args) != 3 && len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: guest_go NAME COUNTS [group|call]")
+		fmt.Fprintln(os.Stderr, "usage: guest_go NAME COUNTS [group|call|pipeline]")
 		os.Exit(2)
 	}
 	if len(os.Args) == 4 && os.Args[3] == "call" {
 		callHost(os.Args[1])
+		return
+	}
+	if len(os.Args) == 4 && os.Args[3] == "pipeline" {
+		keepHostBusy(os.Args[1])
 		return
 	}
 	mapCounts(os.Args[2])

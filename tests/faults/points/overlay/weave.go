@@ -18,7 +18,7 @@ var shared = map[string]bool{"turnLine": true, "responderLine": true, "ownerLine
 // helpers says by which function of the runtime a call is made, by what it returns. A call that is not here stops the
 // build: nobody shall forget one.
 var helpers = map[string]string{
-	"atomic.StoreUint32": "faultDo", "cpu.StoreRelease": "faultDo", "cpu.CopySmall": "faultDo",
+	"atomic.StoreUint32": "faultDo", "atomic.StoreInt64": "faultDo", "cpu.StoreRelease": "faultDo", "cpu.CopySmall": "faultDo",
 	"atomic.SwapUint32": "faultUpdate", "atomic.AddInt32": "faultUpdate", "atomic.AddUint32": "faultUpdate",
 	"atomic.CompareAndSwapUint32": "faultUpdate",
 
@@ -37,7 +37,7 @@ var helpers = map[string]string{
 
 	// Not a system call, or no store.
 	"cpu.Spin": "", "cpu.Prefetch": "", "atomic.LoadPointer": "", "atomic.StorePointer": "", "unix.CmsgSpace": "", "unix.NsecToTimeval": "", "unix.NsecToTimespec": "", "unix.ParseSocketControlMessage": "", "unix.ParseUnixRights": "",
-	"atomic.LoadUint32": "", "atomic.LoadInt32": "", "atomic.LoadUint64": "",
+	"atomic.LoadUint32": "", "atomic.LoadInt32": "", "atomic.LoadInt64": "", "atomic.LoadUint64": "",
 }
 
 // results are the types of those whose helper has to be told.
