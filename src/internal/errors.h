@@ -4,11 +4,11 @@
 
 #include <simpleipc/simpleipc.h>
 
-#if defined(__MINGW32__)
-#include <stdio.h>
-#define SIPC_PRINTF(text, first) __attribute__((format(__MINGW_PRINTF_FORMAT, text, first)))
-#elif defined(__GNUC__)
+#if defined(__clang__)
 #define SIPC_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#elif defined(__GNUC__)
+// The C standard's formats, also where the system's own differ.
+#define SIPC_PRINTF(text, first) __attribute__((format(gnu_printf, text, first)))
 #else
 #define SIPC_PRINTF(text, first)
 #endif
