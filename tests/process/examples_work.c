@@ -61,6 +61,19 @@ static void cpp_and_go_pair(struct run *run) {
     peer_finish(&run->guest);
 }
 
+// Each asks the other, several deep.
+static void guest_that_calls_back(struct run *run) {
+    peer_start(&run->guest, EXAMPLES_BUILD "/example_prices_guest", run->region, NULL);
+    peer_start(&run->host, EXAMPLES_BUILD "/example_prices_host", run->region, "apple",
+               "pear basket", "hamper", "hamper moon", NULL);
+    assert_string_equal(peer_hear(&run->host), "apple: 0.50");
+    assert_string_equal(peer_hear(&run->host), "pear basket: 2.50");
+    assert_string_equal(peer_hear(&run->host), "hamper: 12.50");
+    assert_string_equal(peer_hear(&run->host), "hamper moon: nobody sells a moon");
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
 // ---- The README --------------------------------------------------------------------------------
 
 struct text {
@@ -144,6 +157,7 @@ int main(void) {
         {"the pair in C", c_pair, 20, ONCE},
         {"the pipeline in C++ and the guest in C", pipeline_in_cpp, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
+        {"the guest in Go that calls its host in C++ back", guest_that_calls_back, 20, ONCE},
     };
     return run_promises("examples", GROUP_SECONDS, promises, COUNT_OF(promises));
 }
