@@ -19,6 +19,7 @@
 
 #include "DirectError.h"
 #include "DirectHandler.h"
+#include "simpleipc/in_place.h"
 
 namespace shm {
 
@@ -97,11 +98,12 @@ public:
 
     /** Calls with the first size bytes of Request(); see sipc_session_call(). */
     Error Call(uint32_t size, uint32_t msgId, Bytes &response, Timeout timeout = DefaultTimeout) {
-        const void *data = nullptr;
-        sipc_status status = sipc_session_call(session_, msgId, size, detail::Nanoseconds(timeout),
-                                               &data, &response.size);
-        response.data = static_cast<const uint8_t *>(data);
-        return Error(status);
+        return CallBy(sipc_session_call, size, msgId, response, timeout);
+    }
+    /** Calls with the last size bytes of the room of Request(); see sipc_session_call_at_end(). */
+    Error CallAtEnd(uint32_t size, uint32_t msgId, Bytes &response,
+                    Timeout timeout = DefaultTimeout) {
+        return CallBy(sipc_session_call_at_end, size, msgId, response, timeout);
     }
     /** Waits until an earlier call that was given up has left its handler; see
      * sipc_session_settle(). */
@@ -112,6 +114,15 @@ public:
     void Release() { sipc_session_release(std::exchange(session_, nullptr)); }
 
 private:
+    template <typename Function>
+    Error CallBy(Function call, uint32_t size, uint32_t msgId, Bytes &response, Timeout timeout) {
+        const void *data = nullptr;
+        sipc_status status =
+            call(session_, msgId, size, detail::Nanoseconds(timeout), &data, &response.size);
+        response.data = static_cast<const uint8_t *>(data);
+        return Error(status);
+    }
+
     sipc_session *session_ = nullptr;
 };
 

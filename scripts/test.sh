@@ -8,7 +8,7 @@ source scripts/checks.sh
 
 all_parts=(lint unit process go sanitize model docs)
 default_parts=("${all_parts[@]}")
-compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev libsqlite3-dev sqlite3 pkg-config)
+compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev libsqlite3-dev sqlite3 libflatbuffers-dev flatbuffers-compiler pkg-config)
 declare -A packages=(
     [lint]="clang-format clang-tidy clang cppcheck shellcheck ${compilers[*]}"
     [unit]="clang libclang-rt-14-dev ${compilers[*]}"

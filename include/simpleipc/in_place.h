@@ -31,6 +31,8 @@
 extern "C" {
 #endif
 
+// NOLINTBEGIN(modernize-use-nullptr): for C as well
+
 /**
  * The end of a buffer's room.
  * @param data the beginning of the buffer. @param capacity its capacity.
@@ -76,6 +78,8 @@ static inline const void *sipc_struct_in(const void *data, uint32_t size, size_t
 static inline void *sipc_struct_for(void *data, uint32_t capacity, size_t struct_size) {
     return data && struct_size <= capacity ? memset(data, 0, struct_size) : NULL;
 }
+
+// NOLINTEND(modernize-use-nullptr)
 
 /** The request as a const TYPE *, in place; NULL if its size or alignment is another. */
 #define SIPC_REQUEST_AS(TYPE, request)                                                             \

@@ -80,7 +80,7 @@ for language in c cpp; do
 done
 
 echo "== headers"
-for header in simpleipc/simpleipc.h simpleipc/in_place.h DirectHost.h; do
+for header in simpleipc/simpleipc.h simpleipc/in_place.h DirectHost.h DirectInPlace.h; do
     echo "#include <$header>" | "$cxx" -std=c++17 "${strict[@]}" -fsyntax-only "${headers[@]}" -x c++ -
 done
 for standard in c99 c11; do
