@@ -228,6 +228,7 @@ caught sleep COMPARE_THEN_SLEEP "$two"
 caught sleep WAKE_BEFORE_PUBLISH "$two"
 caught sleep WAKE_BEFORE_PUBLISH "$two -DSEMAPHORE"
 caught sleep TINY_WAKES_WITHOUT_CHANGE "$two"
+caught sleep CANCEL_WAKES_NOBODY '-DCALLS=1 -DDEADLINES'
 caught sleep ONE_LOOK_AT_TINY "$two"
 caught sleep FLAG_UNREAD '-DCALLS=1 -DSTOPS'
 caught sleep ROUSED_ONCE '-DCALLS=1 -DSTOPS'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sleeping and waking in one slot (spec 7): what a side publishes rouses the other, whoever stops,
-// leaves or dies at whatever step, and a caller that is roused looks at the right line. A sleeper
+// Sleeping and waking in one slot (spec 7): what a side publishes rouses the other, a cancellation
+// too, whoever stops, leaves or dies at whatever step, and a caller that is roused looks at the
+// right line. A sleeper
 // has no deadline unless the model chose one ahead, so that a lost wake-up shows. What a response
 // is worth is in slot.pml.
 //
@@ -46,6 +47,7 @@ bool settling;     // the caller waits for the response to a request that it gav
 bool idle;         // the caller makes no more calls, and leaves when it is stopped
 
 byte began;        // the generation of the request that a responder began last
+byte dealt;        // the caller's word that the responder has seen
 
 // Where each response was put, seen by nobody but the properties.
 #define NOWHERE 0
@@ -269,8 +271,13 @@ proctype caller()
             fi;
             if
             :: place == NOWHERE ->
+                // Who handles the request may sleep until then (spec 4.4).
+#ifdef MUTATE_CANCEL_WAKES_NOBODY
                 exchange(CALLER, CALLER_STATE, word(g, CANCELLED));
                 fence(CALLER);
+#else
+                publish_and_wake(CALLER, CALLER_STATE, word(g, CANCELLED), RESPONDER);
+#endif
                 look();
                 if
                 :: place == NOWHERE && began == g -> settle()
@@ -377,7 +384,7 @@ inline take_over()
 
 proctype responder()
 {
-    byte own, seen, dealt;
+    byte own, seen;
     bool limited, late; // never: a responder waits for ever
 start_again:
     {
@@ -527,6 +534,7 @@ proctype watchdog()
             assert(!left[CALLER] && !stopping[CALLER] && (idle || left[RESPONDER]));
             assert(left[RESPONDER] || (!stopping[RESPONDER] && !died[RESPONDER]));
             assert(!settling);
+            assert(left[RESPONDER] || memory[CALLER_STATE] == dealt);
             assert(idle || memory[TINY_STATE] != response(current));
             assert(idle || unattended(memory[RESPONDER_STATE]) != response(current));
             stopping[CALLER] = true
