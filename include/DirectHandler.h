@@ -31,6 +31,7 @@
 #endif
 
 #include "DirectError.h"
+#include "simpleipc/pending.h"
 
 namespace shm {
 
@@ -54,6 +55,12 @@ inline void WriteText(sipc_response &response, std::string_view text) {
     std::copy(end.begin(), end.end(), std::copy(text.begin(), text.end(), to));
     response.size = static_cast<uint32_t>(text.size() + end.size());
 }
+/** The same for a handler that failed. Not if its request was taken: then the response is not its
+ * own any more. */
+inline void WriteFailure(const sipc_request &request, sipc_response &response,
+                         std::string_view text) {
+    if (!sipc_request_is_taken(&request)) WriteText(response, text);
+}
 /** Runs a handler. Exceptions must not pass through the C library, except what unwinds a thread. */
 SIPC_CATCHES_FORCED_UNWIND
 inline sipc_status Answer(void *context, const sipc_request *request, sipc_response *response) {
@@ -65,9 +72,9 @@ inline sipc_status Answer(void *context, const sipc_request *request, sipc_respo
         throw;
 #endif
     } catch (const std::exception &exception) {
-        detail::WriteText(failure, exception.what());
+        detail::WriteFailure(*request, failure, exception.what());
     } catch (...) {
-        detail::WriteText(failure, "the handler threw what is not a std::exception");
+        detail::WriteFailure(*request, failure, "the handler threw what is not a std::exception");
     }
     *response = failure;
     return SIPC_SYSTEM;

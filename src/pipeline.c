@@ -44,6 +44,7 @@ struct sipc_pipeline {
     uint32_t aside;     // where else to look
     uint32_t overtaken; // how often others were answered before the oldest
     bool disordered;    // the last response was not the one that was expected
+    sipc_word roused;   // 1: no wait goes on; by any thread
     bool reaping;       // completions are being told
     struct flight flights[];
 };
@@ -331,6 +332,14 @@ static inline uint64_t end_after(const sipc_pipeline *pipeline, uint64_t timeout
     return sipc_deadline_at(&deadline);
 }
 
+uint64_t sipc_pipeline_end_after(const sipc_pipeline *pipeline, uint64_t timeout_ns) {
+    return end_after(pipeline, timeout_ns);
+}
+
+sipc_status sipc_pipeline_check(const sipc_pipeline *pipeline, uint32_t message_id, uint32_t size) {
+    return sipc_caller_check(&pipeline->lead->caller, message_id, size);
+}
+
 static inline sipc_status enter(const sipc_pipeline *pipeline) {
     return SIPC_LIKELY(sipc_session_enter_call(pipeline->lead))
                ? SIPC_OK
@@ -490,12 +499,31 @@ static bool one_is_late(const sipc_pipeline *pipeline) {
     return pipeline->timed > 0 && sipc_os_now() >= pipeline->first_end;
 }
 
+bool sipc_pipeline_is_roused(const sipc_pipeline *pipeline) {
+    return sipc_load_acquire(&pipeline->roused) != 0;
+}
+
+// Barrier: what it is roused for was written before, and is looked at after this.
+void sipc_pipeline_forget_rouse(sipc_pipeline *pipeline) {
+    sipc_exchange_barrier(&pipeline->roused, 0);
+}
+
+void sipc_pipeline_rouse(sipc_pipeline *pipeline) {
+    sipc_exchange_barrier(&pipeline->roused, 1);
+    // An event: a wait that began before it ends, one that begins later sees the word.
+    sipc_add_barrier(&pipeline->lead->group_interrupt, SIPC_INTERRUPT_EVENT);
+    sipc_wait_rouse(waiter_of(pipeline));
+}
+
 // The flight whose response was seen to stand; NULL: none.
 static struct flight *spin(sipc_pipeline *pipeline) {
     struct sipc_waiter *waiter = waiter_of(pipeline);
     for (uint32_t polls = waiter->spin; polls > 0; polls--) {
         bool aside = polls % LOOK_ASIDE == 0;
-        if (aside) pipeline->aside = after(pipeline, pipeline->aside);
+        if (aside) {
+            pipeline->aside = after(pipeline, pipeline->aside);
+            if (SIPC_UNLIKELY(sipc_pipeline_is_roused(pipeline))) break;
+        }
         struct flight *flight = &pipeline->flights[aside ? pipeline->aside : pipeline->oldest];
         if (flight->state == IN_FLIGHT && stands(flight)) {
             return flight;
@@ -522,6 +550,7 @@ static uint32_t wait_for_some(sipc_pipeline *pipeline, uint32_t most, uint64_t e
         sipc_waiter_begin(waiter);
         done = end_the_hopeless(pipeline);
         if (done > 0 || pipeline->in_flight == 0) return done;
+        if (sipc_pipeline_is_roused(pipeline)) return 0;
         uint64_t until = pipeline->first_end < end ? pipeline->first_end : end;
         struct sipc_deadline deadline = {.timeout = until == SIPC_NEVER ? SIPC_FOREVER : 0,
                                          .at = until};

@@ -16,4 +16,16 @@ struct sipc_pipelining {
 sipc_status sipc_calls_open_pipeline(struct sipc_calls *calls, const struct sipc_pipelining *wish,
                                      sipc_pipeline **pipeline);
 
+// Ends the wait in sipc_pipeline_reap() that the owner's thread is in, and each later one at once.
+// From any thread.
+void sipc_pipeline_rouse(sipc_pipeline *pipeline);
+// Whether that is so (acquire).
+bool sipc_pipeline_is_roused(const sipc_pipeline *pipeline);
+// By the owner, before it looks what it was roused for: it may wait again.
+void sipc_pipeline_forget_rouse(sipc_pipeline *pipeline);
+
+// Of any thread: what sipc_pipeline_submit() would say of such a request, and when it would end.
+sipc_status sipc_pipeline_check(const sipc_pipeline *pipeline, uint32_t message_id, uint32_t size);
+uint64_t sipc_pipeline_end_after(const sipc_pipeline *pipeline, uint64_t timeout_ns);
+
 #endif

@@ -7,8 +7,9 @@
 // It answers stamped requests as message.h says; MESSAGE_FAIL is an error and
 // MESSAGE_GOEXIT ends its handler's thread. It
 // prints "ready" when it serves and "ended" when its workers have ended, and ends with its standard
-// input. With call it serves nothing but calls its host, until that is gone; with pipeline the same
-// with many requests in flight; with serve it is a host of that name, which its guests call.
+// input. With call or async it serves nothing but calls its host, until that is gone; with pipeline
+// the same with many requests in flight; with serve it is a host of that name, which its guests
+// call.
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
 #include <pthread.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <simpleipc/async.h>
 #include <simpleipc/pending.h>
 #include <simpleipc/simpleipc.h>
 
@@ -154,6 +156,37 @@ static void *call_on(void *guest) {
     return NULL;
 }
 
+static bool goes_on(void) {
+    return !atomic_load_explicit(&input_ended, memory_order_acquire) &&
+           !atomic_load_explicit(&host_gone, memory_order_acquire);
+}
+
+static void hear(void *context, const sipc_completion *completion) {
+    (void)context;
+    const sipc_status status = completion->status;
+    if (completion->tag || !status) return; // one that was to give up
+    if (status == SIPC_TIMEOUT || status == SIPC_TIMEOUT_MAYBE_EXECUTED) abort(); // nobody wakes it
+    if (status != SIPC_ALL_SLOTS_BUSY)
+        atomic_store_explicit(&host_gone, true, memory_order_release);
+}
+
+static void *submit_on(void *async) {
+    uint8_t request[200];
+    message_fill_request(request, sizeof request, 0, 0, 1000);
+    for (unsigned i = 0; goes_on(); i++) {
+        const bool hasty = i % 8 == 7;
+        const sipc_async_call call = {.message_id = hasty ? MESSAGE_STAMPED + 16 : 0,
+                                      .request = request,
+                                      .request_size = i % 2 ? sizeof request : i % 40,
+                                      .timeout_ns = hasty ? 300000 : UINT64_C(1000000000),
+                                      .patience_ns = i % 3 ? UINT64_C(1000000000) : 0,
+                                      .completed = hear,
+                                      .tag = hasty};
+        if (sipc_async_submit(async, &call) || i % 16 == 0) sleep_us(300); // it rests at times
+    }
+    return NULL;
+}
+
 static void await_input_end(void) {
     char line[64];
     while (read(STDIN_FILENO, line, sizeof line) > 0) {
@@ -161,7 +194,8 @@ static void await_input_end(void) {
     atomic_store_explicit(&input_ended, true, memory_order_release);
 }
 
-static int call_host(const char *name) {
+// All of them through one thread of the library's, or each by itself.
+static int call_host(const char *name, bool through_async) {
     enum { CALLERS = 3 };
     const sipc_guest_options options = {.calls_only = 1, .call_slots = 2};
     sipc_guest *guest;
@@ -169,10 +203,15 @@ static int call_host(const char *name) {
     if (status) return fail(status);
     say("ready");
     pthread_t callers[CALLERS];
-    for (unsigned i = 0; i < CALLERS; i++)
-        if (pthread_create(&callers[i], NULL, call_on, guest) != 0) return 2;
+    sipc_async *async = NULL;
+    if (through_async) status = sipc_guest_async_open(guest, 2, SIPC_FOREVER, &async);
+    for (unsigned i = 0; i < CALLERS && !status; i++)
+        if (pthread_create(&callers[i], NULL, async ? submit_on : call_on,
+                           async ? (void *)async : (void *)guest) != 0)
+            return 2;
     await_input_end();
-    for (unsigned i = 0; i < CALLERS; i++) pthread_join(callers[i], NULL);
+    for (unsigned i = 0; i < CALLERS && !status; i++) pthread_join(callers[i], NULL);
+    sipc_async_close(async);
     sipc_guest_detach(guest);
     say("ended");
     return 0;
@@ -248,7 +287,8 @@ static int serve_guests(const char *name) {
 // ---- Who serves --------------------------------------------------------------------------------
 
 int main(int count, char **words) {
-    if (count == 4 && strcmp(words[3], "call") == 0) return call_host(words[1]);
+    if (count == 4 && strcmp(words[3], "call") == 0) return call_host(words[1], false);
+    if (count == 4 && strcmp(words[3], "async") == 0) return call_host(words[1], true);
     if (count == 4 && strcmp(words[3], "pipeline") == 0) return keep_host_busy(words[1]);
     if (count == 4 && strcmp(words[3], "serve") == 0) return serve_guests(words[1]);
     int file = count == 3 || count == 4 ? open(words[2], O_RDWR | O_CLOEXEC) : -1;

@@ -301,6 +301,7 @@ static const struct script in_c[] = {
     {GUEST(truncation), .name = "loses-its-memory-in-two-threads",
      .rules = "guard.c:grow:fstat before#1=delay:5000"},
     {GUEST(serving_host), .name = "calls-its-host", .way = "call"},
+    {GUEST(serving_host), .name = "calls-its-host-asynchronously", .way = "async"},
     {GUEST(serving_host), .name = "keeps-its-host-busy", .way = "pipeline"},
     {GUEST(calling_guest), .name = "is-a-host-that-is-called", .way = "serve"},
     {GUEST(calling_guest), .name = "has-no-thread-to-serve", .way = "serve", .fails = true,
