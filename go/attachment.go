@@ -3,6 +3,7 @@
 package shm
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -33,8 +34,16 @@ type attachment struct {
 	done  chan struct{} // closed when no worker is left, or none can ever be
 }
 
+// identity is what a guest says of itself in the owner lines of its slots.
+type identity struct {
+	incarnation  uint64
+	pid          uint32
+	pidNamespace uint64
+	name         [maxGuestName]byte // padded with zeros; all zero: it has none
+}
+
 // newAttachment makes one attempt to attach and to claim slots.
-func newAttachment(c *Client, deadline time.Time) (*attachment, error) {
+func newAttachment(ctx context.Context, c *Client, deadline time.Time) (*attachment, error) {
 	r, err := attach(c.name, &c.settings, deadline)
 	if err != nil {
 		return nil, err
@@ -44,6 +53,11 @@ func newAttachment(c *Client, deadline time.Time) (*attachment, error) {
 	claims := func() error {
 		if c.settings.callsOnly {
 			return a.claimCallSlots(&c.settings)
+		}
+		if c.settings.waitForSlots {
+			if err := awaitSlots(ctx, r, &c.settings, deadline); err != nil {
+				return err
+			}
 		}
 		if err := a.claimSlots(&c.settings); err != nil {
 			return err
@@ -160,7 +174,12 @@ func (a *attachment) start() error {
 	if _, err := rand.Read(random[:]); err != nil {
 		return &failure{ErrSystem, "draw a random number", err}
 	}
-	incarnation := binary.LittleEndian.Uint64(random[:]) | 1 // never 0
+	who := identity{
+		incarnation:  binary.LittleEndian.Uint64(random[:]) | 1, // never 0
+		pid:          processID(),
+		pidNamespace: processNamespace(),
+	}
+	copy(who.name[:], a.client.settings.name)
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	if a.why != nil {
@@ -168,13 +187,14 @@ func (a *attachment) start() error {
 	}
 	err := a.region.guarded(func() error {
 		for _, w := range a.workers {
-			w.group.take(processID(), processNamespace(), incarnation)
+			w.group.take(&who)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	a.region.object.touch()
 	a.serve = true
 	a.active = int32(len(a.workers))
 	for _, w := range a.workers {
@@ -301,6 +321,9 @@ func (a *attachment) left(w *worker) {
 	}
 	atomic.StoreUint32(&w.phase, phaseLeft)
 	last := atomic.AddInt32(&a.active, -1) == 0
+	if last { // who waits for slots finds them all
+		a.region.object.touch()
+	}
 	a.fail(a.region.release())
 	if last {
 		a.end(errCallerClosed) // unless there was another reason

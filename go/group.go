@@ -50,9 +50,9 @@ func newGroup(slots []*slot, stop *uint32, policy WaitPolicy) (*group, error) {
 }
 
 // take begins to serve the slots.
-func (g *group) take(pid uint32, namespace, incarnation uint64) {
+func (g *group) take(who *identity) {
 	for i := range g.responders {
-		g.responders[i].take(pid, namespace, incarnation)
+		g.responders[i].take(who)
 	}
 }
 

@@ -75,7 +75,7 @@ func (c *Client) awaitHost(ctx context.Context, limit time.Duration) (*attachmen
 	// No timer runs that long: even a stopped one would wake the idle process once.
 	deadline := time.Now().Add(limit)
 	for pause := time.Millisecond; ; pause = nextPause(pause) {
-		a, err := newAttachment(c, deadline)
+		a, err := newAttachment(ctx, c, deadline)
 		var waitFor *notReady
 		if !errors.As(err, &waitFor) {
 			return a, err
@@ -99,8 +99,8 @@ func (c *Client) awaitHost(ctx context.Context, limit time.Duration) (*attachmen
 
 // nextPause keeps the wait for a host that comes soon short and for one that comes late cheap.
 func nextPause(last time.Duration) time.Duration {
-	if last >= 16*time.Millisecond {
-		return last
+	if last >= 25*time.Millisecond {
+		return 50 * time.Millisecond
 	}
 	return 2 * last
 }

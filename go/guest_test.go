@@ -553,7 +553,7 @@ func TestARequestCancelledWhileItIsBegunIsNotExecuted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.take(1, 0, 1)
+	g.take(&identity{pid: 1, incarnation: 1})
 	c.post(MessageNormal, nil)
 	r, err := g.await()
 	if err != nil {

@@ -25,6 +25,8 @@ const (
 	maxSlots    = 65535
 	maxCapacity = 1<<31 - 64
 	maxName     = 128
+
+	maxGuestName = 40
 )
 
 // Counters (spec, section 2.6).
@@ -90,6 +92,7 @@ const (
 	answerBadRequest       = 4
 	answerNotExecuted      = 5
 	answerResponderDied    = 6
+	answerNotAddressed     = 7
 )
 
 // Claims are bytes of the object: the host's, then one for each slot's responder, and far behind them the name's.
@@ -212,7 +215,8 @@ type responderLine struct {
 	messageID   uint32
 	status      uint32
 	flags       uint32
-	_           [32]byte
+	attendance  uint32 // atomic; stands for who serves the slot
+	_           [28]byte
 }
 
 // slotHeader is what stands before a slot's buffers.
@@ -227,7 +231,7 @@ type ownerLine struct {
 	pid          uint32
 	incarnation  uint64
 	pidNamespace uint64
-	_            [40]byte
+	name         [maxGuestName]byte
 }
 
 // annexLine is written by the slot's caller alone and never waited on.
@@ -238,7 +242,8 @@ type annexLine struct {
 	callerBell    uint32
 	responderBell uint32
 	callerWaiting uint32 // atomic; says where the caller sleeps
-	_             [36]byte
+	addressee     uint32 // atomic; the attendance of who alone may handle the requests, or 0
+	_             [32]byte
 }
 
 // callerCounters are a slot's caller's: atomic numbers, read by anybody. What is written with each call stands in

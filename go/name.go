@@ -5,12 +5,22 @@ package shm
 import "fmt"
 
 // checkName says whether a region may bear this name (spec, section 9).
-func checkName(name string) error {
-	if len(name) == 0 {
-		return fmt.Errorf("%w: it is empty; give 1 to %d characters", ErrBadName, maxName)
+func checkName(name string) error { return checkAnyName(name, maxName) }
+
+// checkGuestName says whether a guest may bear this name (spec, section 9.2).
+func checkGuestName(name string) error {
+	if err := checkAnyName(name, maxGuestName); err != nil {
+		return fmt.Errorf("the guest's name: %w", err)
 	}
-	if len(name) > maxName {
-		return fmt.Errorf("%w: it has %d bytes; give at most %d", ErrBadName, len(name), maxName)
+	return nil
+}
+
+func checkAnyName(name string, most int) error {
+	if len(name) == 0 {
+		return fmt.Errorf("%w: it is empty; give 1 to %d characters", ErrBadName, most)
+	}
+	if len(name) > most {
+		return fmt.Errorf("%w: it has %d bytes; give at most %d", ErrBadName, len(name), most)
 	}
 	if name[0] == '.' {
 		return fmt.Errorf("%w: %q begins with a dot", ErrBadName, name)

@@ -27,7 +27,9 @@ type settings struct {
 	callsOnly     bool
 	callSlots     int           // fewer than 0: as many as it serves host slots, as far as there are some left
 	callTimeout   time.Duration // of calls whose context has no deadline
-	problem       error         // of the first option that is out of its range
+	name          string        // the guest's own; "": none
+	waitForSlots  bool
+	problem       error // of the first option that is out of its range
 }
 
 func settingsOf(options []Option) (settings, error) {
@@ -36,6 +38,9 @@ func settingsOf(options []Option) (settings, error) {
 		if option != nil {
 			option(&s)
 		}
+	}
+	if s.callsOnly && (s.name != "" || s.waitForSlots) {
+		s.refuse("WithCallsOnly serves nothing; leave out WithName and WithWaitForSlots")
 	}
 	if s.callsOnly && (s.workers > 0 || s.slotsEach > 1 || s.reconnect || s.callSlots == 0) {
 		s.refuse("WithCallsOnly has no workers, does not reconnect and needs a call slot; leave out what contradicts it")
@@ -101,6 +106,24 @@ func WithSealedFolder(folder string) Option {
 		}
 		s.sealedFolder = folder
 	}
+}
+
+// WithName gives the guest a name, by which a host may call it among others: 1 to 40 characters out of A-Z a-z 0-9 . _ -
+// that do not begin with a dot. Several guests may have the same. Spec, section 9.2.
+func WithName(name string) Option {
+	return func(s *settings) {
+		if err := checkGuestName(name); err != nil && s.problem == nil {
+			s.problem = err
+		}
+		s.name = name
+	}
+}
+
+// WithWaitForSlots makes a spare guest: one that finds fewer free slots than WithWorkers asks for, or none without that
+// option, waits for them until the attach timeout passes; then it takes those that there are. Without it, it takes
+// those at once, and fails with ErrNoSlot if there are none.
+func WithWaitForSlots() Option {
+	return func(s *settings) { s.waitForSlots = true }
 }
 
 // WithWait sets how workers wait; WaitBalanced if not given.

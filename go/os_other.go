@@ -38,6 +38,16 @@ func (*object) claimedByAnother(uint64) (bool, error) { return false, errSystemU
 
 func (*object) close() error { return errSystemUnsupported }
 
+func (*object) touch() {}
+
+func (*object) watchChanges() *changesWatch { return nil }
+
+type changesWatch struct{}
+
+func (*changesWatch) news() <-chan struct{} { return nil }
+
+func (*changesWatch) stop() {}
+
 type holderWatch struct{}
 
 func watchHolder(*object, uint64, uint32, uint64) *holderWatch { return &holderWatch{} }

@@ -21,7 +21,10 @@ type responder struct {
 	seen uint32    // the caller's word as last looked at
 	// own is what stands in the responder's word. Its only writer knows it and need not believe the
 	// region.
-	own      uint32
+	own        uint32
+	attendance uint32
+	// fresh tells that a caller may take this responder for its predecessor (spec, section 9.2).
+	fresh    bool
 	lastSize uint32  // of the last request that was not tiny: a guess for the next one
 	request  Request // handed to the handler; here so that no request allocates
 }
@@ -49,11 +52,9 @@ const prefetchLimit = 512
 // take begins to serve the slot as the successor of whoever served it before (spec, section 9). A
 // request that the former responder had begun is answered with RESPONDER_DIED: it may have been
 // executed, so that nobody may handle it again.
-func (r *responder) take(pid uint32, namespace, incarnation uint64) {
+func (r *responder) take(who *identity) {
+	r.introduce(who)
 	owner := r.slot.owner
-	owner.pid = pid
-	owner.pidNamespace = namespace
-	owner.incarnation = incarnation
 	atomic.StoreUint32(&r.slot.responder.waiting, 0)
 	word := atomic.LoadUint32(&r.turn.callerState)
 	r.own = atomic.LoadUint32(&r.slot.responder.state)
@@ -80,6 +81,28 @@ func (r *responder) take(pid uint32, namespace, incarnation uint64) {
 	}
 }
 
+// introduce says who serves the slot. While the attendance is 0 nobody believes the owner line; and since the
+// exchange is a barrier, either the responder sees afterwards what stands in the slot, or its caller sees the
+// attendance (spec, section 9.2).
+func (r *responder) introduce(who *identity) {
+	owner, attendance := r.slot.owner, &r.slot.responder.attendance
+	r.fresh, r.attendance = true, uint32(who.incarnation)|1
+	atomic.SwapUint32(attendance, 0)
+	owner.pid = who.pid
+	owner.pidNamespace = who.pidNamespace
+	owner.incarnation = who.incarnation
+	owner.name = who.name
+	atomic.SwapUint32(attendance, r.attendance)
+}
+
+// isForAnother tells whether the request that stands in the slot is for the guest that served it before. It is asked
+// until one is not: every later one comes from a caller that knows who serves (spec, section 9.2).
+func (r *responder) isForAnother() bool {
+	addressee := atomic.LoadUint32(&r.slot.annex.addressee)
+	r.fresh = addressee != 0 && addressee != r.attendance
+	return r.fresh
+}
+
 // answeredTiny tells whether the response to the exchange of that caller's word stands in the turn line,
 // where no answer to a request is that was not tiny.
 func (r *responder) answeredTiny(word uint32) bool {
@@ -96,6 +119,11 @@ func (r *responder) hasNews() bool { return atomic.LoadUint32(&r.turn.callerStat
 // that gives up sees the mark, or this sees the cancellation and leaves the request alone (spec, section
 // 4.2). What was copied is whole if the request still stands, and is not looked at otherwise.
 func (r *responder) begin(in *incoming) (stands bool) {
+	if r.fresh && r.isForAnother() {
+		refused := incoming{transportID: ownTransportID(r.slot.index, atomic.LoadUint64(&r.turn.transportID))}
+		r.answerInOwnLine(&refused, answerNotAddressed, 0, 0)
+		return false
+	}
 	if r.seen&flagTiny != 0 {
 		r.readTiny(in)
 	} else {

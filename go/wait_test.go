@@ -239,7 +239,7 @@ func TestSpinningIsNothingButLooking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.take(1, 0, 1)
+	g.take(&identity{pid: 1, incarnation: 1})
 	g.wait.system = &waitSystem{
 		now:   func() time.Duration { t.Error("the clock was read"); return 0 },
 		yield: func() { t.Error("it yielded") },

@@ -300,6 +300,14 @@ public:
         });
     }
     /**
+     * The same through slots that a guest of this name serves; needs DirectGuests.h. See
+     * sipc_pipeline_open_guest().
+     * @param host a host. @param guest its name. @param depth requests in flight at most.
+     * @param timeout how long to wait for the slots.
+     */
+    Error OpenGuest(const DirectHost &host, const std::string &guest, uint32_t depth,
+                    Timeout timeout = DefaultTimeout);
+    /**
      * The same for requests to the host of a guest; needs DirectGuest.h. See
      * sipc_guest_pipeline_open().
      * @param guest a guest that does not reconnect; it must outlive the pipeline.

@@ -108,6 +108,75 @@ static sipc_status claim_slots(struct sipc_attachment *attachment,
                      slots, name);
 }
 
+// ---- Waiting for slots -------------------------------------------------------------------------
+
+// After news: a claim is free a moment after its holder was seen to close the object.
+#define FIRST_REST_NS UINT64_C(1000000)
+#define LAST_REST_NS UINT64_C(32000000)
+// Where the system tells of no changes.
+#define UNTOLD_REST_NS UINT64_C(50000000)
+
+// How many slots there are to claim, at this moment.
+static uint32_t count_free(const struct sipc_attachment *attachment) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < attachment->region.geometry.host_slots; i++) {
+        bool claimed = true;
+        if (caller_code(attachment, i) == SIPC_CODE_CLOSED) continue;
+        (void)sipc_os_claimed_by_another(&attachment->region.object, SIPC_CLAIM_FIRST_SLOT + i,
+                                         &claimed);
+        count += !claimed;
+    }
+    return count;
+}
+
+static bool host_lives(const struct sipc_attachment *attachment) {
+    bool alive = true;
+    return sipc_os_claimed_by_another(&attachment->region.object, SIPC_CLAIM_HOST, &alive) || alive;
+}
+
+static void tell_news(void *news) {
+    sipc_add_barrier(news, 1);
+    sipc_os_unpark(news, UINT32_MAX);
+}
+
+// Until that many are free, or the wait is over.
+static sipc_status wait_for_free(const struct sipc_attachment *attachment, uint32_t wanted,
+                                 const struct sipc_patience *patience,
+                                 struct sipc_os_watch *watch) {
+    const bool told = sipc_os_watch_changes(watch, &attachment->region.object);
+    uint32_t known = sipc_load_acquire(patience->news);
+    for (uint64_t rest = FIRST_REST_NS;; rest = rest < LAST_REST_NS ? 2 * rest : SIPC_NEVER) {
+        uint32_t news = sipc_load_acquire(patience->news);
+        if (news != known) rest = FIRST_REST_NS;
+        known = news;
+        uint64_t now = sipc_os_now();
+        if (count_free(attachment) >= wanted || now >= patience->deadline) return SIPC_OK;
+        if (sipc_load_acquire(patience->stopping) != 0)
+            return sipc_fail(SIPC_CLOSED, "the guest was stopped");
+        if (!host_lives(attachment))
+            return sipc_fail(SIPC_NO_HOST, "the host of region \"%s\" is gone; start the next one",
+                             attachment->region.name);
+        if (!told) rest = UNTOLD_REST_NS;
+        uint64_t until =
+            rest == SIPC_NEVER || patience->deadline - now < rest ? patience->deadline : now + rest;
+        sipc_os_park(patience->news, news, until);
+    }
+}
+
+static sipc_status await_slots(const struct sipc_attachment *attachment,
+                               const sipc_guest_options *options,
+                               const struct sipc_patience *patience) {
+    uint32_t wanted = 1;
+    sipc_status status = options->workers ? count_wanted(attachment, options, &wanted) : SIPC_OK;
+    if (status || count_free(attachment) >= wanted) return status;
+    struct sipc_os_watch *watch;
+    status = sipc_os_watch_start(tell_news, patience->news, &watch);
+    if (status) return status;
+    status = wait_for_free(attachment, wanted, patience, watch);
+    sipc_os_watch_stop(watch);
+    return status;
+}
+
 // ---- Calling the host --------------------------------------------------------------------------
 
 static sipc_status no_guest_slot(const struct sipc_attachment *attachment, uint32_t wanted) {
@@ -181,9 +250,9 @@ sipc_status sipc_attachment_call(struct sipc_attachment *attachment, sipc_call *
 
 sipc_status sipc_attachment_acquire(struct sipc_attachment *attachment, uint64_t timeout_ns,
                                     sipc_session **session) {
+    const struct sipc_want want = {.slot = SIPC_ANY_SLOT};
     sipc_status status = check_call_slots(attachment);
-    return status ? status
-                  : sipc_calls_acquire(&attachment->calls, SIPC_ANY_SLOT, timeout_ns, session);
+    return status ? status : sipc_calls_acquire(&attachment->calls, &want, timeout_ns, session);
 }
 
 sipc_status sipc_attachment_open_pipeline(struct sipc_attachment *attachment,
@@ -253,22 +322,35 @@ static sipc_status watch_host(struct sipc_attachment *attachment) {
 
 // ---- Beginning ---------------------------------------------------------------------------------
 
+// Who the guest is, and the slots that it serves.
+static sipc_status take_slots(struct sipc_attachment *attachment, const sipc_guest_options *options,
+                              const struct sipc_placement *placement,
+                              const struct sipc_patience *patience, const void *owner) {
+    attachment->identity.process = sipc_os_this_process();
+    sipc_status status = sipc_os_random(&attachment->identity.incarnation);
+    if (!status && options->name)
+        status = sipc_name_of_guest(options->name, attachment->identity.name);
+    if (status || options->calls_only) return status;
+    if (options->wait_for_slots) status = await_slots(attachment, options, patience);
+    if (!status) status = claim_slots(attachment, options, placement, owner);
+    if (!status) sipc_os_object_touch(&attachment->region.object);
+    return status;
+}
+
 sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *options,
-                                 const struct sipc_placement *placement, uint64_t deadline,
-                                 const void *owner, struct sipc_attachment **made) {
+                                 const struct sipc_placement *placement,
+                                 const struct sipc_patience *patience, const void *owner,
+                                 struct sipc_attachment **made) {
     *made = NULL;
     struct sipc_attachment *attachment = calloc(1, sizeof *attachment);
     if (!attachment) return sipc_fail(SIPC_OUT_OF_MEMORY, "no memory for a guest");
     sipc_status status = sipc_region_attach(&attachment->region, name, options->sealed_folder,
-                                            options->any_owner != 0, deadline);
+                                            options->any_owner != 0, patience->deadline);
     if (status) {
         free(attachment);
         return status;
     }
-    attachment->identity.process = sipc_os_this_process();
-    status = sipc_os_random(&attachment->identity.incarnation);
-    if (!status && !options->calls_only)
-        status = claim_slots(attachment, options, placement, owner);
+    status = take_slots(attachment, options, placement, patience, owner);
     if (!status) status = prepare_calls(attachment, options);
     if (!status) status = watch_host(attachment);
     if (status) {

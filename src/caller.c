@@ -27,6 +27,11 @@ static bool answered_or_closing(const void *role) {
     return answered(caller) || sipc_slot_is_closing(caller->slot);
 }
 
+static bool answered_closing_or_left(const void *role) {
+    const struct sipc_caller *caller = role;
+    return answered_or_closing(caller) || caller->moves->left(caller);
+}
+
 void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
                       const sipc_wait_policy *policy, const sipc_word *interrupt) {
     *caller = (struct sipc_caller){.slot = slot, .stale = {UINT32_MAX, UINT32_MAX}};
@@ -120,6 +125,11 @@ static sipc_status plain_status(const struct sipc_caller *caller, uint32_t statu
     case SIPC_ANSWER_RESPONDER_DIED:
         return sipc_fail(SIPC_PEER_DIED_MAYBE_EXECUTED,
                          "the guest died while it handled the request");
+    case SIPC_ANSWER_NOT_ADDRESSED:
+        return sipc_fail(SIPC_PEER_DIED,
+                         "the guest that the request was addressed to serves slot %u no more; the "
+                         "request was not started",
+                         caller->slot->index);
     case SIPC_ANSWER_BAD_REQUEST:
         return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the guest found the request broken");
     default:
@@ -149,6 +159,10 @@ static sipc_status take_answer(struct sipc_caller *caller, enum place place,
                                  : sipc_caller_take_from_own_line(caller, answer);
 }
 
+static bool is_not_executed(const struct sipc_slot *slot, enum place place) {
+    return place == IN_RESPONDER_LINE && slot->responder->status == SIPC_ANSWER_NOT_EXECUTED;
+}
+
 // Gives up. Returns where the response stands if it came after all; else abandoned tells the fate.
 static enum place cancel(struct sipc_caller *caller) {
     const struct sipc_slot *slot = caller->slot;
@@ -164,7 +178,7 @@ static enum place cancel(struct sipc_caller *caller) {
     if (place == NOWHERE) {
         caller->abandoned =
             sipc_load_acquire(&slot->owner->started) == sipc_state(caller->generation, 0);
-    } else if (place == IN_RESPONDER_LINE && slot->responder->status == SIPC_ANSWER_NOT_EXECUTED) {
+    } else if (is_not_executed(slot, place)) {
         // The responder saw the cancellation before it began: abandoned is false, the request not
         // started.
         place = NOWHERE;
@@ -202,6 +216,10 @@ void sipc_caller_succeed(struct sipc_caller *caller) {
 static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
     bool started = caller->abandoned;
     const char *fate = started ? "maybe executed" : "not started";
+    if (why == SIPC_WAIT_LEFT)
+        return sipc_fail(SIPC_LEFT,
+                         "the guest that served slot %u has left before it began the request",
+                         caller->slot->index);
     if (why == SIPC_WAIT_READY && sipc_slot_is_closing(caller->slot))
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);
@@ -242,11 +260,8 @@ static sipc_status interrupted_at_once(struct sipc_caller *caller, struct sipc_a
     return status;
 }
 
-sipc_status sipc_caller_end(struct sipc_caller *caller, enum sipc_wait_result why,
-                            struct sipc_answer *answer) {
-    // A hostile peer may have taken its word back meanwhile: then it stands nowhere.
-    enum place place = find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller));
-    if (place == NOWHERE) place = cancel(caller);
+static sipc_status ended(struct sipc_caller *caller, enum sipc_wait_result why, enum place place,
+                         struct sipc_answer *answer) {
     sipc_status status =
         place == NOWHERE ? gave_up(caller, why) : take_answer(caller, place, answer);
     // Asked last: nothing that was read before tells the truth then.
@@ -255,13 +270,58 @@ sipc_status sipc_caller_end(struct sipc_caller *caller, enum sipc_wait_result wh
                : status;
 }
 
+sipc_status sipc_caller_end(struct sipc_caller *caller, enum sipc_wait_result why,
+                            struct sipc_answer *answer) {
+    // A hostile peer may have taken its word back meanwhile: then it stands nowhere.
+    enum place place = find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller));
+    if (place == NOWHERE) place = cancel(caller);
+    return ended(caller, why, place, answer);
+}
+
+// Gives up on a guest that has left. A successor that had begun the request at that very moment
+// knows nothing of it: its answer is waited for and taken (spec 9.2).
+static sipc_status leave(struct sipc_caller *caller, struct sipc_deadline *deadline,
+                         struct sipc_answer *answer) {
+    enum sipc_wait_result why = SIPC_WAIT_LEFT;
+    enum place place = cancel(caller);
+    if (place == NOWHERE && caller->abandoned) {
+        why = sipc_wait_slow(&caller->waiter, answered, caller, deadline);
+        place = find_response(caller->slot, caller->tiny, sipc_caller_awaited(caller));
+        if (is_not_executed(caller->slot, place)) {
+            place = NOWHERE;
+            why = SIPC_WAIT_LEFT;
+        }
+        if (place != NOWHERE || why == SIPC_WAIT_LEFT) caller->abandoned = false;
+    }
+    return ended(caller, why, place, answer);
+}
+
+// Waits as long as the response may come from this slot.
+static enum sipc_wait_result await_answer(struct sipc_caller *caller,
+                                          struct sipc_deadline *deadline) {
+    if (!caller->moves)
+        return sipc_wait_slow(&caller->waiter, answered_or_closing, caller, deadline);
+    for (;;) {
+        caller->roams = true;
+        enum sipc_wait_result result =
+            sipc_wait_slow(&caller->waiter, answered_closing_or_left, caller, deadline);
+        caller->roams = false;
+        const bool roused = caller->moves->roused(caller);
+        if (result == SIPC_WAIT_INTERRUPTED && roused) continue;
+        if (result != SIPC_WAIT_READY || answered_or_closing(caller)) return result;
+        if (caller->moves->left(caller)) return SIPC_WAIT_LEFT;
+        // Somebody has begun to serve the slot meanwhile.
+        if (sipc_deadline_passed(deadline)) return SIPC_WAIT_DEADLINE;
+    }
+}
+
 sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
                                struct sipc_deadline *deadline, struct sipc_answer *answer) {
     caller->damaged = false;
     if (spun == SIPC_NOT_SPUN) return interrupted_at_once(caller, answer);
     enum sipc_wait_result result = SIPC_WAIT_READY;
-    if (spun == SIPC_SPUN_IN_VAIN)
-        result = sipc_wait_slow(&caller->waiter, answered_or_closing, caller, deadline);
+    if (spun == SIPC_SPUN_IN_VAIN) result = await_answer(caller, deadline);
+    if (result == SIPC_WAIT_LEFT) return leave(caller, deadline, answer);
     return sipc_caller_end(caller, result, answer);
 }
 

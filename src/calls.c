@@ -49,17 +49,20 @@ sipc_status sipc_calls_check_slot(const struct sipc_calls *calls, uint32_t index
                      calls->pool.count - 1);
 }
 
-static sipc_status acquire(struct sipc_calls *calls, uint32_t index, struct sipc_deadline *deadline,
-                           sipc_session **session) {
-    sipc_status status = index == SIPC_ANY_SLOT ? SIPC_OK : sipc_calls_check_slot(calls, index);
-    if (!status) status = sipc_pool_acquire(&calls->pool, index, deadline, session);
+static sipc_status acquire(struct sipc_calls *calls, const struct sipc_want *want,
+                           struct sipc_deadline *deadline, sipc_session **session) {
+    sipc_status status =
+        want->slot == SIPC_ANY_SLOT ? SIPC_OK : sipc_calls_check_slot(calls, want->slot);
+    if (!status) status = sipc_pool_acquire(&calls->pool, want, deadline, session);
     return SIPC_UNLIKELY(status == SIPC_CLOSED) ? sipc_calls_closed(calls, status) : status;
 }
 
-sipc_status sipc_calls_acquire(struct sipc_calls *calls, uint32_t index, uint64_t timeout_ns,
-                               sipc_session **session) {
+sipc_status sipc_calls_acquire(struct sipc_calls *calls, const struct sipc_want *want,
+                               uint64_t timeout_ns, sipc_session **session) {
     struct sipc_deadline deadline = sipc_calls_deadline(calls, timeout_ns);
-    return acquire(calls, index, &deadline, session);
+    sipc_status status = acquire(calls, want, &deadline, session);
+    if (!status) (*session)->pinned = true;
+    return status;
 }
 
 // In a child made by fork() a session is nobody's.
@@ -75,7 +78,8 @@ sipc_status sipc_host_acquire(sipc_host *host, uint32_t slot, uint64_t timeout_n
     *session = NULL;
     sipc_status status = sipc_host_check(host);
     if (status) return status;
-    return sipc_calls_acquire(&host->calls, slot, timeout_ns, session);
+    const struct sipc_want want = {.slot = slot};
+    return sipc_calls_acquire(&host->calls, &want, timeout_ns, session);
 }
 
 void *sipc_session_request(sipc_session *session, uint32_t *capacity) {
@@ -98,6 +102,7 @@ void sipc_session_pass_deadlines(sipc_session *session, uint32_t pass) {
 void sipc_session_release(sipc_session *session) {
     if (!session) return;
     sipc_session_tell(session, session->calls->telling);
+    session->pinned = false;
     sipc_pool_release(session);
 }
 
@@ -159,6 +164,16 @@ SIPC_ALWAYS_INLINE sipc_status exchange(sipc_session *session, bool at_end, uint
     return status;
 }
 
+// Of a session of a certain guest: who may handle its requests does not serve the slot any more.
+static SIPC_SELDOM sipc_status addressee_left(sipc_session *session) {
+    return sipc_fail(
+        SIPC_PEER_DIED,
+        "the guest \"%.*s\" serves slot %u no more; the request was not started; release "
+        "the session and acquire another",
+        (int)sizeof session->owner.name, (const char *)session->owner.name,
+        session->caller.slot->index);
+}
+
 SIPC_ALWAYS_INLINE sipc_status call_in_place(sipc_session *session, bool at_end,
                                              uint32_t message_id, uint32_t request_size,
                                              uint64_t timeout_ns, const void **response,
@@ -168,10 +183,14 @@ SIPC_ALWAYS_INLINE sipc_status call_in_place(sipc_session *session, bool at_end,
     if (status) return status;
     struct sipc_deadline deadline = sipc_calls_deadline(session->calls, timeout_ns);
     struct sipc_answer answer = {.data = NULL};
-    do
+    do {
+        if (SIPC_UNLIKELY(session->addressee != 0) && sipc_session_addressee_left(session))
+            return addressee_left(session);
         status = exchange(session, at_end, message_id, session->caller.slot->request, request_size,
                           &deadline, &answer);
-    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->calls->resend);
+    } while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->calls->resend &&
+             !sipc_deadline_passed(&deadline));
+    if (SIPC_UNLIKELY(status == SIPC_LEFT)) status = addressee_left(session);
     session->response_message_id = answer.message_id;
     if (response) *response = answer.data;
     if (response_size) *response_size = answer.size;
@@ -233,25 +252,28 @@ SIPC_ALWAYS_INLINE sipc_status take_response(const struct sipc_answer *answer, s
 }
 
 // A slot that is not to be had at once. What is wrong with the call itself is told without waiting.
-static SIPC_SELDOM sipc_status wait_for_session(struct sipc_calls *calls, uint32_t index,
-                                                const sipc_call *call,
+static SIPC_SELDOM sipc_status wait_for_session(struct sipc_calls *calls,
+                                                const struct sipc_want *want, const sipc_call *call,
                                                 struct sipc_deadline *deadline,
                                                 sipc_session **session) {
     sipc_status status = sipc_caller_check(&sipc_pool_session(&calls->pool, 0)->caller,
                                            call->message_id, call->request_size);
-    return status ? status : acquire(calls, index, deadline, session);
+    return status ? status : acquire(calls, want, deadline, session);
 }
 
-SIPC_ALWAYS_INLINE sipc_status call_once(struct sipc_calls *calls, uint32_t index, sipc_call *call,
+SIPC_ALWAYS_INLINE sipc_status call_once(struct sipc_calls *calls, uint32_t index,
+                                         const struct sipc_guest_name *guest, sipc_call *call,
                                          struct sipc_deadline *deadline) {
     sipc_status status;
-    sipc_session *session = index == SIPC_ANY_SLOT ? sipc_pool_take(&calls->pool) : NULL;
+    sipc_session *session = index == SIPC_ANY_SLOT && !guest ? sipc_pool_take(&calls->pool) : NULL;
     if (SIPC_UNLIKELY(!session)) {
-        status = wait_for_session(calls, index, call, deadline, &session);
+        const struct sipc_want want = {.slot = index, .guest = guest};
+        status = wait_for_session(calls, &want, call, deadline, &session);
         if (!session) return status;
     }
     if (SIPC_UNLIKELY(call->pass_deadline != 0))
         session->caller.telling |= SIPC_TELLS_THIS_DEADLINE;
+    if (index != SIPC_ANY_SLOT) session->pinned = true;
     struct sipc_answer answer = {.data = NULL};
     // Two loads: one that spans two stores of the application waits until both are in the cache.
     uint32_t message_id = call->message_id, size = call->request_size;
@@ -259,23 +281,56 @@ SIPC_ALWAYS_INLINE sipc_status call_once(struct sipc_calls *calls, uint32_t inde
     SIPC_KEEP_BRANCH(size);
     status = exchange(session, false, message_id, call->request, size, deadline, &answer);
     if (answer.data) status = take_response(&answer, status, call);
+    if (index != SIPC_ANY_SLOT) session->pinned = false;
     sipc_pool_release(session);
     return status;
+}
+
+// Where its guest left before it began, the request goes to another that serves, or waits for one;
+// where it died, only if asked for. A guest has no other host.
+static SIPC_SELDOM bool is_sent_again(const struct sipc_calls *calls, const sipc_call *call,
+                                      sipc_status status, struct sipc_deadline *deadline) {
+    const bool asked = !calls->peer_is_gone && (calls->resend || call->resend);
+    if (status != SIPC_LEFT && !(status == SIPC_PEER_DIED && asked)) return false;
+    // A guest that breaks the protocol could go on so for ever.
+    return !sipc_deadline_passed(deadline);
+}
+
+static SIPC_SELDOM sipc_status left_at_the_end(void) {
+    return sipc_fail(SIPC_TIMEOUT,
+                     "the guest left before it began the request, and the deadline has passed");
+}
+
+SIPC_ALWAYS_INLINE sipc_status call_until_told(struct sipc_calls *calls, uint32_t index,
+                                               const struct sipc_guest_name *guest,
+                                               sipc_call *call) {
+    sipc_status status;
+    call->response_size = 0;
+    call->response_message_id = 0;
+    struct sipc_deadline deadline = sipc_calls_deadline(calls, call->timeout_ns);
+    do status = call_once(calls, index, guest, call, &deadline);
+    while (SIPC_UNLIKELY(status != SIPC_OK) && is_sent_again(calls, call, status, &deadline));
+    return SIPC_UNLIKELY(status == SIPC_LEFT) ? left_at_the_end() : status;
+}
+
+static sipc_status call_guest(struct sipc_calls *calls, uint32_t index, sipc_call *call) {
+    if (calls->peer_is_gone)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "a guest calls its host, and not the guest \"%.40s\"", call->guest);
+    if (index != SIPC_ANY_SLOT)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the call names slot %u and the guest \"%.40s\"; name one of both", index,
+                         call->guest);
+    struct sipc_guest_name name;
+    sipc_status status = sipc_guest_name_make(call->guest, &name);
+    return status ? status : call_until_told(calls, SIPC_ANY_SLOT, &name, call);
 }
 
 SIPC_ALWAYS_INLINE sipc_status call_through(struct sipc_calls *calls, uint32_t index,
                                             sipc_call *call) {
     if (SIPC_UNLIKELY(!is_callable(call))) return check_call(call);
-    sipc_status status;
-    call->response_size = 0;
-    call->response_message_id = 0;
-    struct sipc_deadline deadline = sipc_calls_deadline(calls, call->timeout_ns);
-    // Where its guest died before it began, the request goes to another that serves, or waits for
-    // one. A guest has no other host.
-    do status = call_once(calls, index, call, &deadline);
-    while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && !calls->peer_is_gone &&
-           (calls->resend || call->resend));
-    return status;
+    if (SIPC_UNLIKELY(call->guest != NULL)) return call_guest(calls, index, call);
+    return call_until_told(calls, index, NULL, call);
 }
 
 sipc_status sipc_calls_call(struct sipc_calls *calls, sipc_call *call) {

@@ -14,17 +14,19 @@
 #define DEFAULT_CALL_TIMEOUT_NS UINT64_C(10000000000)
 // Between two attempts to attach: short for a host that comes soon, cheap for one that comes late.
 #define FIRST_PAUSE_NS UINT64_C(1000000)
-#define LONGEST_PAUSE_NS UINT64_C(16000000)
+#define LONGEST_PAUSE_NS UINT64_C(50000000)
 
 struct sipc_guest {
     char name[SIPC_MAX_NAME + 1];
+    char own_name[SIPC_MAX_GUEST_NAME + 1];
     char sealed_folder[SIPC_SOCKET_PATH_SIZE]; // what the options point to, if to anything
     sipc_guest_options options;
     struct sipc_placement placement;
     sipc_handler handler;
     void *context;
     uint32_t forks;       // of the process that made it
-    sipc_word stopping;   // 1: for good; waited on while there is no host
+    sipc_word stopping;   // 1: for good
+    sipc_word news;       // changes when a wait for a host or for slots is to look again; waited on
     sipc_word started;    // 1: worker threads were started
     sipc_word slots;      // of the last attachment
     sipc_word call_slots; // the same
@@ -74,6 +76,14 @@ static sipc_status check_options(sipc_guest_options *options) {
             SIPC_INVALID_ARGUMENT,
             "calls_only has no workers and does not reconnect, but the options ask for "
             "that; ask for one of both");
+    if (options->calls_only && (options->name || options->wait_for_slots))
+        return sipc_fail(
+            SIPC_INVALID_ARGUMENT,
+            "calls_only serves nothing, but the options give it a name to be called by "
+            "or let it wait for slots; ask for one of both");
+    uint8_t own_name[SIPC_MAX_GUEST_NAME];
+    sipc_status status = options->name ? sipc_name_of_guest(options->name, own_name) : SIPC_OK;
+    if (status) return status;
     if (!options->timeout_ns) options->timeout_ns = DEFAULT_CALL_TIMEOUT_NS;
     return sipc_wait_policy_check(&options->wait);
 }
@@ -88,19 +98,21 @@ static sipc_status check_folder(const char *folder, const char *name) {
 }
 
 static uint64_t next_pause(uint64_t last) {
-    return last < LONGEST_PAUSE_NS ? 2 * last : last;
+    return 2 * last < LONGEST_PAUSE_NS ? 2 * last : LONGEST_PAUSE_NS;
 }
 
 // Attaches as soon as there is a host to attach to. A stop ends it at once: it changes the word
 // that this is parked on.
 static sipc_status await_host(sipc_guest *guest, uint64_t deadline,
                               struct sipc_attachment **attachment) {
+    const struct sipc_patience patience = {deadline, &guest->news, &guest->stopping};
     for (uint64_t pause = FIRST_PAUSE_NS;; pause = next_pause(pause)) {
+        uint32_t news = sipc_load_acquire(&guest->news);
         sipc_status status = sipc_attachment_make(guest->name, &guest->options, &guest->placement,
-                                                  deadline, guest, attachment);
+                                                  &patience, guest, attachment);
         uint64_t now = sipc_os_now();
         if (status != SIPC_NO_HOST || now >= deadline || is_stopping(guest)) return status;
-        sipc_os_park(&guest->stopping, 0, deadline - now < pause ? deadline : now + pause);
+        sipc_os_park(&guest->news, news, deadline - now < pause ? deadline : now + pause);
     }
 }
 
@@ -127,6 +139,10 @@ static sipc_status make_guest(const char *name, const sipc_guest_options *option
     if (options->sealed_folder) {
         memcpy(made->sealed_folder, options->sealed_folder, strlen(options->sealed_folder) + 1);
         made->options.sealed_folder = made->sealed_folder;
+    }
+    if (options->name) {
+        memcpy(made->own_name, options->name, strlen(options->name) + 1);
+        made->options.name = made->own_name;
     }
     made->forks = sipc_os_forks();
     *guest = made;
@@ -224,7 +240,8 @@ sipc_status sipc_guest_pipeline_open(sipc_guest *guest, uint32_t depth, uint64_t
     struct sipc_attachment *attachment;
     sipc_status status = enter_to_hold(guest, &attachment);
     if (status) return status;
-    const struct sipc_pipelining wish = {SIPC_ANY_SLOT, depth, timeout_ns, completed, context};
+    const struct sipc_pipelining wish = {SIPC_ANY_SLOT, depth,   timeout_ns,
+                                         completed,     context, NULL};
     status = sipc_attachment_open_pipeline(attachment, &wish, pipeline);
     sipc_attachment_leave(attachment);
     return status;
@@ -339,7 +356,8 @@ sipc_status sipc_guest_wait(sipc_guest *guest) {
 void sipc_guest_stop(sipc_guest *guest) {
     if (check_guest(guest)) return;
     sipc_exchange_barrier(&guest->stopping, 1);
-    sipc_os_unpark(&guest->stopping, UINT32_MAX);
+    sipc_add_barrier(&guest->news, 1);
+    sipc_os_unpark(&guest->news, UINT32_MAX);
     sipc_lock(&guest->lock);
     if (guest->now) sipc_attachment_stop(guest->now);
     sipc_unlock(&guest->lock);

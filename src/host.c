@@ -65,6 +65,7 @@ static sipc_status make_calls(struct sipc_host *host, const sipc_host_options *o
             sipc_calls_add(&host->calls, &region->slots[i], &options->wait);
         session->caller.waiter.before_sleep = sipc_session_watch;
         session->caller.waiter.context = session;
+        session->caller.moves = &sipc_session_moves;
     }
     struct sipc_pool *pool = &host->calls.pool;
     return sipc_os_watch_start(sipc_pool_look, pool, &pool->watch);

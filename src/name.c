@@ -6,25 +6,37 @@
 
 static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-sipc_status sipc_name_check(const char *name) {
-    if (!name) return sipc_fail(SIPC_BAD_NAME, "the region's name is NULL; give 1 to 128 bytes");
-    const char *end = memchr(name, 0, SIPC_MAX_NAME + 1);
-    size_t length = end ? (size_t)(end - name) : SIPC_MAX_NAME + 1;
+static sipc_status check(const char *whose, const char *name, size_t most) {
+    if (!name)
+        return sipc_fail(SIPC_BAD_NAME, "the %s's name is NULL; give 1 to %zu bytes", whose, most);
+    const char *end = memchr(name, 0, most + 1);
+    size_t length = end ? (size_t)(end - name) : most + 1;
     if (length == 0)
-        return sipc_fail(SIPC_BAD_NAME, "the region's name is empty; give 1 to 128 bytes");
-    if (length > SIPC_MAX_NAME)
+        return sipc_fail(SIPC_BAD_NAME, "the %s's name is empty; give 1 to %zu bytes", whose, most);
+    if (length > most)
         return sipc_fail(SIPC_BAD_NAME,
-                         "the region's name \"%.16s...\" has more than %u bytes; shorten it", name,
-                         SIPC_MAX_NAME);
+                         "the %s's name \"%.16s...\" has more than %zu bytes; shorten it", whose,
+                         name, most);
     if (name[0] == '.')
         return sipc_fail(SIPC_BAD_NAME,
-                         "the region's name \"%s\" begins with a dot; begin it otherwise", name);
+                         "the %s's name \"%s\" begins with a dot; begin it otherwise", whose, name);
     size_t good = strspn(name, allowed);
     if (good != length)
-        return sipc_fail(
-            SIPC_BAD_NAME,
-            "the region's name has the byte 0x%02x at position %zu; use A-Z a-z 0-9 . _ -",
-            (unsigned)(unsigned char)name[good], good);
+        return sipc_fail(SIPC_BAD_NAME,
+                         "the %s's name has the byte 0x%02x at position %zu; use A-Z a-z 0-9 . _ -",
+                         whose, (unsigned)(unsigned char)name[good], good);
+    return SIPC_OK;
+}
+
+sipc_status sipc_name_check(const char *name) {
+    return check("region", name, SIPC_MAX_NAME);
+}
+
+sipc_status sipc_name_of_guest(const char *name, uint8_t bytes[SIPC_MAX_GUEST_NAME]) {
+    sipc_status status = check("guest", name, SIPC_MAX_GUEST_NAME);
+    if (status) return status;
+    memset(bytes, 0, SIPC_MAX_GUEST_NAME);
+    memcpy(bytes, name, strlen(name));
     return SIPC_OK;
 }
 

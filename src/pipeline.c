@@ -3,6 +3,7 @@
 // for all of them (spec 7.1).
 #include "internal/pipeline.h"
 
+#include <simpleipc/guests.h>
 #include <stdlib.h>
 
 #include "internal/errors.h"
@@ -142,11 +143,12 @@ static void release_sessions(sipc_pipeline *pipeline, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) sipc_session_release(pipeline->flights[i].session);
 }
 
-static sipc_status acquire_sessions(sipc_pipeline *pipeline, uint32_t first_slot,
+static sipc_status acquire_sessions(sipc_pipeline *pipeline, const struct sipc_pipelining *wish,
                                     struct sipc_deadline *deadline) {
+    struct sipc_want want = {.slot = wish->first_slot, .guest = wish->guest};
     for (uint32_t i = 0; i < pipeline->depth; i++) {
-        uint32_t slot = first_slot == SIPC_ANY_SLOT ? SIPC_ANY_SLOT : first_slot + i;
-        sipc_status status = sipc_pool_acquire(&pipeline->calls->pool, slot, deadline,
+        if (wish->first_slot != SIPC_ANY_SLOT) want.slot = wish->first_slot + i;
+        sipc_status status = sipc_pool_acquire(&pipeline->calls->pool, &want, deadline,
                                                &pipeline->flights[i].session);
         if (!status) continue;
         release_sessions(pipeline, i);
@@ -193,7 +195,7 @@ sipc_status sipc_calls_open_pipeline(struct sipc_calls *calls, const struct sipc
     made->depth = depth;
     made->first_end = SIPC_NEVER;
     struct sipc_deadline deadline = sipc_calls_deadline(calls, wish->timeout_ns);
-    status = acquire_sessions(made, wish->first_slot, &deadline);
+    status = acquire_sessions(made, wish, &deadline);
     if (status) {
         free(made);
         return told_as(calls, status);
@@ -211,7 +213,22 @@ sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t de
     *pipeline = NULL;
     sipc_status status = sipc_host_check(host);
     if (status) return status;
-    const struct sipc_pipelining wish = {first_slot, depth, timeout_ns, completed, context};
+    const struct sipc_pipelining wish = {first_slot, depth, timeout_ns, completed, context, NULL};
+    return sipc_calls_open_pipeline(&host->calls, &wish, pipeline);
+}
+
+sipc_status sipc_pipeline_open_guest(sipc_host *host, const char *guest, uint32_t depth,
+                                     uint64_t timeout_ns, sipc_completed completed, void *context,
+                                     sipc_pipeline **pipeline) {
+    if (!pipeline)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "pipeline is NULL; pass where to put the handle");
+    *pipeline = NULL;
+    sipc_status status = sipc_host_check(host);
+    struct sipc_guest_name name;
+    if (!status) status = sipc_guest_name_make(guest, &name);
+    if (status) return status;
+    const struct sipc_pipelining wish = {SIPC_ANY_SLOT, depth,   timeout_ns,
+                                         completed,     context, &name};
     return sipc_calls_open_pipeline(&host->calls, &wish, pipeline);
 }
 

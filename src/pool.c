@@ -24,14 +24,17 @@ static bool unpark(struct sipc_pool *pool, struct sipc_session *session) {
     }
     if (sipc_load_relaxed(&pool->parked) == 0) return false;
     sipc_add_barrier(&pool->releases, 1);
-    sipc_os_unpark(&pool->releases, 1);
-    return true;
+    // One may want another guest's slot: then all look, and those who watch as well.
+    const bool choosy = sipc_load_relaxed(&pool->choosy) != 0;
+    sipc_os_unpark(&pool->releases, choosy ? EVERYBODY : 1);
+    return !choosy;
 }
 
-// Says that another slot is free, in one step with the look whether the session is watched at all.
-static bool interrupt_watcher(struct sipc_session *session) {
+// Says that another slot is free, in one step with the look whether the session's holder wants to
+// know.
+bool sipc_session_interrupt(struct sipc_session *session, uint32_t said) {
     uint32_t bits = sipc_load_relaxed(&session->interrupt);
-    while ((bits & (SIPC_WATCHING | SIPC_INTERRUPT_RELEASED)) == SIPC_WATCHING)
+    while ((bits & said) != 0 && !(bits & SIPC_INTERRUPT_RELEASED))
         if (sipc_compare_exchange(&session->interrupt, &bits, bits | SIPC_INTERRUPT_RELEASED))
             return true;
     return false;
@@ -40,9 +43,10 @@ static bool interrupt_watcher(struct sipc_session *session) {
 static void rouse_watcher(struct sipc_pool *pool) {
     for (uint32_t i = 0; i < pool->count; i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
-        if (!interrupt_watcher(session)) continue;
+        if (!sipc_session_interrupt(session, SIPC_WATCHING)) continue;
         sipc_wait_rouse(&session->caller.waiter);
-        return;
+        // It may want another guest's slot: then one of the others is meant.
+        if (sipc_load_relaxed(&pool->choosy) == 0) return;
     }
 }
 
@@ -55,54 +59,77 @@ void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session, bo
         rouse_watcher(pool);
 }
 
-static bool try_slot(struct sipc_session *session) {
+static bool is_addressed(struct sipc_session *session, const struct sipc_guest_name *guest) {
+    if (guest) return sipc_session_address(session, guest);
+    sipc_session_address_all(session);
+    return true;
+}
+
+static bool try_slot(struct sipc_session *session, const struct sipc_guest_name *guest) {
     if (!sipc_session_claim(session)) return false;
-    if (sipc_caller_usable(&session->caller)) return true;
+    if (sipc_caller_usable(&session->caller) && is_addressed(session, guest)) return true;
     // Who found it claimed just now may have parked: somebody must watch it.
     sipc_pool_release(session);
     return false;
 }
 
 // For who would take any other as well: not before those who have waited long for this one.
-static bool try_unwanted(struct sipc_session *session) {
-    return sipc_load_relaxed(&session->overtaken) == 0 && try_slot(session);
+static bool try_unwanted(struct sipc_session *session, const struct sipc_guest_name *guest) {
+    return sipc_load_relaxed(&session->overtaken) == 0 && try_slot(session, guest);
+}
+
+// Whether this guest, or any, serves the slot.
+static bool serves(struct sipc_session *session, const struct sipc_guest_name *guest) {
+    return sipc_session_attended(session) &&
+           (!guest || sipc_session_seems_served_by(session, guest));
 }
 
 // ---- Looking for a slot ------------------------------------------------------------------------
 
-static bool is_served(const struct sipc_pool *pool) {
+static bool is_served_by(const struct sipc_pool *pool, const struct sipc_guest_name *guest) {
     for (uint32_t i = 0; i < pool->count; i++)
-        if (sipc_session_attended(sipc_pool_session(pool, i))) return true;
+        if (serves(sipc_pool_session(pool, i), guest)) return true;
     return false;
+}
+
+bool sipc_pool_is_served(const struct sipc_pool *pool) {
+    return is_served_by(pool, NULL);
+}
+
+static bool is_served_everywhere(const struct sipc_pool *pool) {
+    for (uint32_t i = 0; i < pool->count; i++)
+        if (!sipc_session_attended(sipc_pool_session(pool, i))) return false;
+    return true;
 }
 
 // A free slot that a responder serves. If none is served at all, any free one: its request waits
 // for a guest to come.
-static struct sipc_session *try_any(struct sipc_pool *pool) {
+static struct sipc_session *try_any(struct sipc_pool *pool, const struct sipc_guest_name *guest) {
     uint32_t first = sipc_pool_last_slot < pool->count ? sipc_pool_last_slot : 0;
     struct sipc_session *last = sipc_pool_session(pool, first);
-    if (sipc_session_attended(last) && try_unwanted(last)) return last;
+    if (serves(last, guest) && try_unwanted(last, guest)) return last;
     for (uint32_t i = 0; i < pool->count; i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
-        if (sipc_session_attended(session) && try_unwanted(session)) return session;
+        if (serves(session, guest) && try_unwanted(session, guest)) return session;
     }
-    for (uint32_t i = 0; i < pool->count && !is_served(pool); i++)
-        if (try_unwanted(sipc_pool_session(pool, i))) return sipc_pool_session(pool, i);
+    for (uint32_t i = 0; i < pool->count && !guest && !sipc_pool_is_served(pool); i++)
+        if (try_unwanted(sipc_pool_session(pool, i), NULL)) return sipc_pool_session(pool, i);
     return NULL;
 }
 
-static struct sipc_session *try_acquire(struct sipc_pool *pool, uint32_t slot) {
-    if (slot == SIPC_ANY_SLOT) return try_any(pool);
-    struct sipc_session *session = sipc_pool_session(pool, slot);
-    return try_slot(session) ? session : NULL;
+static struct sipc_session *try_acquire(struct sipc_pool *pool, const struct sipc_want *want) {
+    if (want->slot == SIPC_ANY_SLOT) return try_any(pool, want->guest);
+    struct sipc_session *session = sipc_pool_session(pool, want->slot);
+    return try_slot(session, want->guest) ? session : NULL;
 }
 
 // Claims a slot to watch: one that is out of use until a late response comes, or, for who takes
 // any, one that nobody serves yet.
-static struct sipc_session *claim_unusable(struct sipc_pool *pool, uint32_t slot) {
-    bool any = slot == SIPC_ANY_SLOT;
-    for (uint32_t i = any ? 0 : slot; i < (any ? pool->count : slot + 1); i++) {
+static struct sipc_session *claim_unusable(struct sipc_pool *pool, const struct sipc_want *want) {
+    const bool any = want->slot == SIPC_ANY_SLOT;
+    for (uint32_t i = any ? 0 : want->slot; i < (any ? pool->count : want->slot + 1); i++) {
         struct sipc_session *session = sipc_pool_session(pool, i);
+        if (want->guest && !serves(session, want->guest)) continue;
         if (!sipc_session_claim(session)) continue;
         if (session->caller.abandoned || (any && !sipc_caller_attended(&session->caller)))
             return session;
@@ -114,26 +141,30 @@ static struct sipc_session *claim_unusable(struct sipc_pool *pool, uint32_t slot
 // ---- Waiting for a slot ------------------------------------------------------------------------
 
 // Sleeps until a slot that this thread has claimed can be used. True: it can.
-static bool watch(struct sipc_pool *pool, struct sipc_session *session, bool any,
-                  struct sipc_deadline *deadline, enum sipc_wait_result *result) {
+static bool watch(struct sipc_pool *pool, struct sipc_session *session,
+                  const struct sipc_want *want, struct sipc_deadline *deadline,
+                  enum sipc_wait_result *result) {
+    const bool any = want->slot == SIPC_ANY_SLOT;
     *result = SIPC_WAIT_INTERRUPTED;
     if (any) {
         sipc_add_barrier(&pool->watchers, 1);
         sipc_set_bits(&session->interrupt, SIPC_WATCHING);
     }
     // After the barrier: a release that did not see us is seen by this look.
-    struct sipc_session *other = any ? try_any(pool) : NULL;
+    struct sipc_session *other = any ? try_any(pool, want->guest) : NULL;
     if (!other && sipc_session_enter(session))
-        *result = sipc_caller_settle(&session->caller, any && is_served(pool), deadline);
+        *result = sipc_caller_settle(&session->caller, any && sipc_pool_is_served(pool), deadline);
     sipc_session_leave(session);
     if (any) {
         sipc_clear_bits(&session->interrupt, SIPC_WATCHING | SIPC_INTERRUPT_RELEASED);
         sipc_subtract_barrier(&pool->watchers, 1);
     }
     if (other) sipc_pool_release(other);
-    return *result == SIPC_WAIT_READY;
+    return *result == SIPC_WAIT_READY && is_addressed(session, want->guest);
 }
 
+// Who wants a certain guest's slot overtakes nobody and is overtaken by those who want any: it may
+// have to wait for that guest to come.
 static sipc_word *overtaken_count(struct sipc_pool *pool, uint32_t slot) {
     return slot == SIPC_ANY_SLOT ? &pool->overtaken : &sipc_pool_session(pool, slot)->overtaken;
 }
@@ -146,47 +177,60 @@ static bool may_take(struct sipc_pool *pool, uint32_t slot) {
 
 // Parks until a slot is released. Returns one that was found meanwhile; NULL: look again or give
 // up.
-static struct sipc_session *park(struct sipc_pool *pool, uint32_t slot, uint64_t deadline,
-                                 bool overtaken, bool *passed) {
-    struct sipc_session *one = slot == SIPC_ANY_SLOT ? NULL : sipc_pool_session(pool, slot);
+static struct sipc_session *park(struct sipc_pool *pool, const struct sipc_want *want,
+                                 uint64_t deadline, bool overtaken, bool *passed) {
+    struct sipc_session *one =
+        want->slot == SIPC_ANY_SLOT ? NULL : sipc_pool_session(pool, want->slot);
     sipc_word *waiting = one ? &one->wanted : &pool->parked;
     sipc_word *told = one ? &one->releases : &pool->releases;
     sipc_add_barrier(waiting, 1);
     uint32_t releases = sipc_load_acquire(told);
     // After the barrier: a release that did not see us is seen by this look.
     struct sipc_session *session =
-        overtaken || may_take(pool, slot) ? try_acquire(pool, slot) : NULL;
+        overtaken || may_take(pool, want->slot) ? try_acquire(pool, want) : NULL;
     if (!session && sipc_load_acquire(&pool->closing) == 0)
         *passed = !sipc_os_park(told, releases, deadline);
     sipc_subtract_barrier(waiting, 1);
-    return session ? session : try_acquire(pool, slot);
+    return session ? session : try_acquire(pool, want);
 }
 
-static sipc_status all_busy(const struct sipc_pool *pool, uint32_t slot) {
-    if (slot == SIPC_ANY_SLOT)
+static sipc_status all_busy(const struct sipc_pool *pool, const struct sipc_want *want) {
+    if (want->guest && !is_served_by(pool, want->guest))
+        return sipc_fail(SIPC_NO_GUEST,
+                         "no guest of the name \"%s\" served until the deadline; start it, or wait "
+                         "longer",
+                         want->guest->text);
+    if (want->guest)
+        return sipc_fail(
+            SIPC_ALL_SLOTS_BUSY,
+            "all slots of the guest \"%s\" were busy until the deadline; give it more, "
+            "or wait longer",
+            want->guest->text);
+    if (want->slot == SIPC_ANY_SLOT)
         return sipc_fail(
             SIPC_ALL_SLOTS_BUSY,
             "all %u slots were busy until the deadline; create more slots or wait longer",
             pool->count);
-    return sipc_fail(SIPC_ALL_SLOTS_BUSY, "slot %u was busy until the deadline; wait longer", slot);
+    return sipc_fail(SIPC_ALL_SLOTS_BUSY, "slot %u was busy until the deadline; wait longer",
+                     want->slot);
 }
 
-static struct sipc_session *wait_for_slot(struct sipc_pool *pool, uint32_t slot,
+static struct sipc_session *wait_for_slot(struct sipc_pool *pool, const struct sipc_want *want,
                                           struct sipc_deadline *deadline, bool overtaken,
                                           bool *passed) {
-    struct sipc_session *watched = claim_unusable(pool, slot);
-    if (!watched) return park(pool, slot, sipc_deadline_at(deadline), overtaken, passed);
+    struct sipc_session *watched = claim_unusable(pool, want);
+    if (!watched) return park(pool, want, sipc_deadline_at(deadline), overtaken, passed);
     enum sipc_wait_result result;
-    if (watch(pool, watched, slot == SIPC_ANY_SLOT, deadline, &result)) return watched;
+    if (watch(pool, watched, want, deadline, &result)) return watched;
     *passed = result == SIPC_WAIT_DEADLINE;
     sipc_session_give_back(watched, false);
-    return try_acquire(pool, slot);
+    return try_acquire(pool, want);
 }
 
 // Who waited may have been told of another slot, or may have been counted on to take it. If one is
 // free still, somebody else is told.
-static void pass_on(struct sipc_pool *pool, uint32_t slot) {
-    struct sipc_session *other = try_acquire(pool, slot);
+static void pass_on(struct sipc_pool *pool, const struct sipc_want *want) {
+    struct sipc_session *other = try_acquire(pool, want);
     if (other) sipc_pool_release(other);
 }
 
@@ -202,36 +246,40 @@ static void join_crowd(struct sipc_pool *pool) {
 }
 
 // NULL: the deadline has passed, or the pool is closing.
-static struct sipc_session *wait_in_turn(struct sipc_pool *pool, uint32_t slot,
+static struct sipc_session *wait_in_turn(struct sipc_pool *pool, const struct sipc_want *want,
                                          struct sipc_deadline *deadline) {
     const uint64_t patient_until = sipc_os_now() + PATIENCE_NS;
     struct sipc_session *session = NULL;
     bool overtaken = false;
+    // Before the look: who begins to serve after it is heard of.
+    if (want->guest || (pool->count > 1 && !is_served_everywhere(pool))) sipc_pool_want_news(pool);
+    if (want->guest) sipc_add_barrier(&pool->choosy, 1);
     join_crowd(pool);
     for (bool passed = false; !session && !passed;) {
         if (sipc_load_acquire(&pool->closing) != 0) break;
-        session = wait_for_slot(pool, slot, deadline, overtaken, &passed);
-        if (session || overtaken || sipc_os_now() < patient_until) continue;
-        sipc_add_barrier(overtaken_count(pool, slot), 1);
+        session = wait_for_slot(pool, want, deadline, overtaken, &passed);
+        if (session || overtaken || want->guest || sipc_os_now() < patient_until) continue;
+        sipc_add_barrier(overtaken_count(pool, want->slot), 1);
         overtaken = true;
     }
-    if (overtaken) sipc_subtract_barrier(overtaken_count(pool, slot), 1);
-    if (session || overtaken) pass_on(pool, slot);
+    if (overtaken) sipc_subtract_barrier(overtaken_count(pool, want->slot), 1);
+    if (want->guest) sipc_subtract_barrier(&pool->choosy, 1);
+    if (session || overtaken) pass_on(pool, want);
     sipc_subtract_barrier(&pool->crowd, 1);
     return session;
 }
 
-sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t slot, struct sipc_deadline *deadline,
-                              struct sipc_session **session) {
-    *session = may_take(pool, slot) ? try_acquire(pool, slot) : NULL;
-    if (!*session) *session = wait_in_turn(pool, slot, deadline);
+sipc_status sipc_pool_acquire(struct sipc_pool *pool, const struct sipc_want *want,
+                              struct sipc_deadline *deadline, struct sipc_session **session) {
+    *session = may_take(pool, want->slot) ? try_acquire(pool, want) : NULL;
+    if (!*session) *session = wait_in_turn(pool, want, deadline);
     if (*session && sipc_load_acquire(&pool->closing) != 0) {
         sipc_pool_release(*session);
         *session = NULL;
     }
     if (!*session && sipc_load_acquire(&pool->closing) != 0)
         return sipc_fail(SIPC_CLOSED, "the host was shut down");
-    if (!*session) return all_busy(pool, slot);
+    if (!*session) return all_busy(pool, want);
     sipc_pool_last_slot = (*session)->index;
     return SIPC_OK;
 }

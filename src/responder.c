@@ -146,15 +146,27 @@ static uint32_t succeed(const struct sipc_slot *slot) {
     return code == SIPC_CODE_REQUEST && dealt_with ? state : sipc_state(0, SIPC_CODE_IDLE);
 }
 
-void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
-                         const struct sipc_owner *owner, const sipc_wait_policy *policy,
-                         const sipc_word *interrupt) {
+// Says who serves the slot. While the attendance is 0 nobody believes the owner line; and with the
+// barrier after it either we see below what stands in the slot, or its caller sees us (spec 9.2).
+static void introduce(const struct sipc_slot *slot, const struct sipc_owner *owner) {
+    sipc_publish(&slot->responder->attendance, 0);
     sipc_store_plain(slot->owner->owner_pid, owner->process.id);
     sipc_store_plain(slot->owner->owner_pid_namespace, owner->process.id_namespace);
     sipc_store_plain(slot->owner->owner_incarnation, owner->incarnation);
+    sipc_copy(slot->owner->owner_name, owner->name, sizeof owner->name);
+    sipc_publish(&slot->responder->attendance, sipc_attendance(owner->incarnation));
+}
+
+void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slot *slot,
+                         const struct sipc_owner *owner, const sipc_wait_policy *policy,
+                         const sipc_word *interrupt) {
+    introduce(slot, owner);
     sipc_store_relaxed(&slot->responder->waiting, 0);
-    *responder =
-        (struct sipc_responder){.slot = slot, .seen = succeed(slot), .forks = sipc_os_forks()};
+    *responder = (struct sipc_responder){.slot = slot,
+                                         .fresh = true,
+                                         .attendance = sipc_attendance(owner->incarnation),
+                                         .seen = succeed(slot),
+                                         .forks = sipc_os_forks()};
     sipc_waiter_init(&responder->waiter, policy, &slot->turn->caller_state,
                      &slot->responder->waiting, interrupt, slot->wakes_responder);
     responder->waiter.may_move = true; // only workers wait
@@ -311,6 +323,24 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
 }
 
+// Whether the request that stands in the slot is for the guest that served it before. Asked until
+// one was not: every later one comes from a caller that knows who serves (spec 9.2).
+static SIPC_SELDOM bool is_for_another(struct sipc_responder *responder) {
+    uint32_t addressee = sipc_load_relaxed(&responder->slot->annex->addressee);
+    responder->fresh = addressee != 0 && addressee != responder->attendance;
+    return responder->fresh;
+}
+
+static SIPC_SELDOM enum sipc_served refuse(const struct sipc_slot *slot, uint32_t state,
+                                           struct sipc_last_answer *last) {
+    if (last) look_back(last);
+    answer(slot, sipc_state_generation(state),
+           &(struct response_fields){.transport_id = request_id(slot),
+                                     .outcome = SIPC_ANSWER_NOT_ADDRESSED},
+           last);
+    return SIPC_SERVED_REQUEST;
+}
+
 SIPC_ALWAYS_INLINE enum sipc_served serve(struct sipc_responder *responder, sipc_handler handler,
                                           void *context, struct sipc_last_answer *last) {
     const struct sipc_slot *slot = responder->slot;
@@ -320,6 +350,8 @@ SIPC_ALWAYS_INLINE enum sipc_served serve(struct sipc_responder *responder, sipc
     responder->seen = state;
     switch (sipc_state_code(state)) {
     case SIPC_CODE_REQUEST:
+        if (SIPC_UNLIKELY(responder->fresh) && is_for_another(responder))
+            return refuse(slot, state, last);
         return state & SIPC_FLAG_TINY
                    ? serve_request(responder, true, state, handler, context, last)
                    : serve_request(responder, false, state, handler, context, last);

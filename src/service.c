@@ -89,6 +89,12 @@ static void leave_slots_of(struct sipc_worker *worker) {
         leave_slot(worker->service, &worker->group.responders[i]);
 }
 
+// After the last one was given back: a guest that waits for slots finds them all.
+static void tell_slots_are_free(const struct sipc_service *service) {
+    if (service->claimed && service->slot_count > 0)
+        sipc_os_object_touch(service->responders[0].slot->object);
+}
+
 // ---- Workers -----------------------------------------------------------------------------------
 
 static void run_worker(void *context) {
@@ -141,6 +147,7 @@ static void worker_ended(void *context) {
         sipc_service_end(service);
     }
     leave_slots_of(worker);
+    if (sipc_load_acquire(&service->running) == 1) tell_slots_are_free(service);
     // Release: what the worker did happened before the wait for it returns.
     if (sipc_subtract_barrier(&service->running, 1) == 1)
         sipc_os_unpark(&service->running, UINT32_MAX);
@@ -243,6 +250,7 @@ void sipc_service_release(struct sipc_service *service) {
     for (uint32_t i = 0; i < service->worker_count; i++)
         if (service->workers[i].started) sipc_os_thread_join(service->workers[i].thread);
     for (uint32_t i = 0; i < service->slot_count; i++) leave_slot(service, &service->responders[i]);
+    tell_slots_are_free(service);
     free(service->workers);
     free(service->responders);
     *service = (struct sipc_service){.owner = NULL};

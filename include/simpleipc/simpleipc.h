@@ -86,7 +86,8 @@ extern "C" {
     X(REGION_LOST, -30, NOT_STARTED, "the region's memory was taken away")                         \
     X(REGION_LOST_MAYBE_EXECUTED, -31, MAYBE_EXECUTED,                                             \
       "the region's memory was taken away; the request may have been executed")                    \
-    X(PENDING, -32, MAYBE_EXECUTED, "the handler answers later")
+    X(PENDING, -32, MAYBE_EXECUTED, "the handler answers later")                                   \
+    X(NO_GUEST, -33, NOT_STARTED, "no guest of this name serves")
 
 /** Outcome of a function: SIPC_OK is 0, every error is negative. */
 typedef enum sipc_status {
@@ -235,6 +236,14 @@ typedef struct sipc_guest_options {
                               slots_per_worker and reconnect must be 0. */
     uint64_t timeout_ns; /**< Default timeout of a call; 0: 10 s. */
     uint32_t pass_deadlines; /**< As in sipc_host_options, for this guest's calls. */
+    const char *name; /**< The guest's own, by which a host may call it among others: 1 to 40 bytes
+                           out of A-Z a-z 0-9 . _ - that do not begin with a dot. Several guests may
+                           have the same. NULL: none. Not kept. */
+    uint32_t
+        wait_for_slots; /**< 1: a guest that finds fewer free slots than workers and
+                             slots_per_worker ask for, or none if workers is 0, waits for them
+                             until its attach timeout, as a spare; then it takes those that there
+                             are. 0: it takes those at once; SIPC_NO_SLOT if there are none. */
 } sipc_guest_options;
 
 /** A host: a region and the right to call through its slots. */
@@ -267,6 +276,9 @@ typedef struct sipc_call {
     void *reserve_context;        /**< Handed to it. */
     uint32_t response_message_id; /**< Out: the response's message id. */
     uint32_t pass_deadline;       /**< 1: as pass_deadlines in the options, for this call. */
+    const char
+        *guest; /**< Not NULL: only a guest of this name handles the request (guests.h), which
+                     waits until the deadline for one to come. Of a host, through any slot. */
 } sipc_call;
 
 /**
@@ -296,9 +308,10 @@ SIPC_API sipc_status sipc_host_create(const char *name, uint32_t slots, uint32_t
  * @return SIPC_OK, or a status whose sipc_status_fate() tells what became of the request:
  *         SIPC_INVALID_ARGUMENT, SIPC_REQUEST_TOO_LARGE, SIPC_BAD_MESSAGE_ID, SIPC_ALL_SLOTS_BUSY,
  *         SIPC_CLOSED, SIPC_CLOSED_MAYBE_EXECUTED, SIPC_TIMEOUT, SIPC_TIMEOUT_MAYBE_EXECUTED,
- *         SIPC_PEER_DIED, SIPC_PEER_DIED_MAYBE_EXECUTED, SIPC_RESPONSE_TOO_LARGE,
- * SIPC_BUFFER_TOO_SMALL, SIPC_UNKNOWN_MESSAGE, SIPC_HANDLER_FAILED (the response then holds the
- * handler's text), SIPC_PROTOCOL_VIOLATED. Threads: any number at a time. Spec 4.
+ *         SIPC_PEER_DIED, SIPC_PEER_DIED_MAYBE_EXECUTED, SIPC_NO_GUEST (if the call names one),
+ *         SIPC_RESPONSE_TOO_LARGE, SIPC_BUFFER_TOO_SMALL, SIPC_UNKNOWN_MESSAGE, SIPC_HANDLER_FAILED
+ * (the response then holds the handler's text), SIPC_PROTOCOL_VIOLATED. Threads: any number at a
+ * time. Spec 4.
  */
 SIPC_API sipc_status sipc_host_call(sipc_host *host, sipc_call *call);
 

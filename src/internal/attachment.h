@@ -10,12 +10,20 @@
 
 struct sipc_attachment;
 
+// How long an attempt may wait, and what ends that.
+struct sipc_patience {
+    uint64_t deadline;
+    sipc_word *news;           // parked on; changes when it is to look again
+    const sipc_word *stopping; // 1: it is not wanted any more
+};
+
 // One attempt to attach and to claim slots. SIPC_NO_HOST if there is no host to attach to now, but
-// might be soon. The owner is known by this pointer. Only a sealed region's host is waited for,
-// hardly past the deadline.
+// might be soon. The owner is known by this pointer. A sealed region's host is waited for, hardly
+// past the deadline, and slots are if the options say so.
 sipc_status sipc_attachment_make(const char *name, const sipc_guest_options *options,
-                                 const struct sipc_placement *placement, uint64_t deadline,
-                                 const void *owner, struct sipc_attachment **made);
+                                 const struct sipc_placement *placement,
+                                 const struct sipc_patience *patience, const void *owner,
+                                 struct sipc_attachment **made);
 // How many slots it claimed.
 uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment);
 

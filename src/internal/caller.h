@@ -10,6 +10,20 @@
 #include "region.h"
 #include "wait.h"
 
+struct sipc_caller;
+
+// For a caller whose requests may move to another slot.
+struct sipc_caller_moves {
+    // Whether the request had better be given up and sent elsewhere.
+    bool (*left)(const struct sipc_caller *caller);
+    // After a wait: whether it ended because of news, so that it is to go on.
+    bool (*roused)(struct sipc_caller *caller);
+};
+
+// A status that no application sees: the guest has left before it began the request, which is not
+// started and may be sent elsewhere.
+#define SIPC_LEFT ((sipc_status)1)
+
 struct sipc_caller {
     const struct sipc_slot *slot;
     uint64_t requests;     // made so far: the count in the transport id
@@ -23,6 +37,8 @@ struct sipc_caller {
     bool abandoned;        // given up, and maybe still in its handler: the slot is out of use
     bool wants_service;    // what sipc_caller_settle() waits for
     uint8_t telling;       // bits of enum sipc_telling
+    bool roams;            // it waits, and would move
+    const struct sipc_caller_moves *moves; // NULL: its requests stay where they are
     struct sipc_waiter waiter;
 };
 

@@ -33,9 +33,9 @@ SIPC_SELDOM sipc_status sipc_calls_check_slot(const struct sipc_calls *calls, ui
 
 // A call as the application asks for it, through any slot.
 sipc_status sipc_calls_call(struct sipc_calls *calls, sipc_call *call);
-// SIPC_ANY_SLOT, or an index in the pool.
-sipc_status sipc_calls_acquire(struct sipc_calls *calls, uint32_t index, uint64_t timeout_ns,
-                               sipc_session **session);
+// For the application, which holds the session.
+sipc_status sipc_calls_acquire(struct sipc_calls *calls, const struct sipc_want *want,
+                               uint64_t timeout_ns, sipc_session **session);
 
 // Why sipc_caller_may() said no; SIPC_OK if it may after all.
 SIPC_SELDOM sipc_status sipc_session_refuse(struct sipc_session *session, uint32_t message_id,

@@ -26,6 +26,7 @@
 #define SIPC_MAX_SLOTS 65535u
 #define SIPC_MAX_CAPACITY 2147483584u
 #define SIPC_MAX_NAME 128u
+#define SIPC_MAX_GUEST_NAME 40u
 #define SIPC_MAX_SOCKET_PATH 107u
 #define SIPC_OVERFLOW_USER 65534u
 
@@ -98,7 +99,8 @@ struct sipc_responder_line {
         };
         uint64_t outcome; // both: mostly 0
     };
-    uint8_t reserved[32];
+    sipc_word attendance;
+    uint8_t reserved[28];
 };
 
 struct sipc_slot_header {
@@ -111,7 +113,7 @@ struct sipc_owner_line {
     uint32_t owner_pid;
     uint64_t owner_incarnation;
     uint64_t owner_pid_namespace;
-    uint8_t reserved[40];
+    uint8_t owner_name[SIPC_MAX_GUEST_NAME];
 };
 
 struct sipc_annex_line {
@@ -120,7 +122,8 @@ struct sipc_annex_line {
     sipc_word caller_bell;
     sipc_word responder_bell;
     sipc_word caller_waiting;
-    uint8_t reserved[36];
+    sipc_word addressee;
+    uint8_t reserved[32];
 };
 
 // Counters (spec 2.6). A histogram has one bucket for all below 2^FIRST_BITS ns, then one for each
@@ -231,6 +234,7 @@ enum sipc_answer_status {
     SIPC_ANSWER_BAD_REQUEST = 4,
     SIPC_ANSWER_NOT_EXECUTED = 5,
     SIPC_ANSWER_RESPONDER_DIED = 6,
+    SIPC_ANSWER_NOT_ADDRESSED = 7,
 };
 
 // Whether a request of this kind is sent as a tiny one. Without the message id its payload may be
@@ -249,6 +253,11 @@ static inline uint32_t sipc_offset_at_end(uint32_t capacity, uint32_t size) {
 static inline uint64_t sipc_transport_id(uint32_t slot, uint64_t count) {
     return (slot + UINT64_C(1)) << SIPC_TRANSPORT_ID_SLOT_SHIFT |
            (count & SIPC_TRANSPORT_ID_COUNT_MASK) << SIPC_TRANSPORT_ID_COUNT_SHIFT;
+}
+
+// What stands for a responder while it serves a slot (spec 9.2); never 0.
+static inline uint32_t sipc_attendance(uint64_t incarnation) {
+    return (uint32_t)incarnation | 1u;
 }
 
 static inline uint32_t sipc_state(uint32_t generation, uint32_t code) {
@@ -301,15 +310,18 @@ SIPC_AT(sipc_slot_header, responder.size, 80);
 SIPC_AT(sipc_slot_header, responder.message_id, 84);
 SIPC_AT(sipc_slot_header, responder.status, 88);
 SIPC_AT(sipc_slot_header, responder.flags, 92);
+SIPC_AT(sipc_slot_header, responder.attendance, 96);
 SIPC_AT(sipc_slot_tail, owner.started, 0);
 SIPC_AT(sipc_slot_tail, owner.owner_pid, 4);
 SIPC_AT(sipc_slot_tail, owner.owner_incarnation, 8);
 SIPC_AT(sipc_slot_tail, owner.owner_pid_namespace, 16);
+SIPC_AT(sipc_slot_tail, owner.owner_name, 24);
 SIPC_AT(sipc_slot_tail, annex.deadline, 64);
 SIPC_AT(sipc_slot_tail, annex.trace_id, 72);
 SIPC_AT(sipc_slot_tail, annex.caller_bell, 80);
 SIPC_AT(sipc_slot_tail, annex.responder_bell, 84);
 SIPC_AT(sipc_slot_tail, annex.caller_waiting, 88);
+SIPC_AT(sipc_slot_tail, annex.addressee, 92);
 SIPC_AT(sipc_slot_tail, caller_counters.round_trip, 128);
 SIPC_AT(sipc_slot_tail, caller_counters.wake, 320);
 SIPC_AT(sipc_slot_tail, caller_counters.handler_failed, 512);

@@ -10,6 +10,8 @@
 
 // The verdict on a region's name, the same in every language (spec 9).
 sipc_status sipc_name_check(const char *name);
+// The verdict on a guest's name, and its bytes padded with zeros (spec 9.2). SIPC_BAD_NAME.
+sipc_status sipc_name_of_guest(const char *name, uint8_t bytes[SIPC_MAX_GUEST_NAME]);
 // The name of the shared memory object: "/simpleipc.NAME". The name was checked.
 void sipc_name_object(const char *name, char object[SIPC_OBJECT_NAME_SIZE]);
 

@@ -69,6 +69,8 @@ sipc_status sipc_os_object_allocate(struct sipc_os_object *object, uint64_t size
 sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size);
 // Whether it belongs to the user of this process.
 sipc_status sipc_os_object_is_mine(const struct sipc_os_object *object, bool *mine);
+// Tells those who watch its changes that something is new (spec 9.2).
+void sipc_os_object_touch(const struct sipc_os_object *object);
 // Reads without mapping: a short object is an error, not a fault.
 sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, size_t size);
 // *lost becomes 1 when somebody has cut the object short and this process would have died of it.
@@ -136,6 +138,10 @@ sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
 // or gone by now: look at the claim after this. Watching what is watched already does nothing.
 sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_os_object *object,
                                 uint32_t claim, const struct sipc_os_process *process);
+// From here on notice is also called when a process has touched the object or has closed it. The
+// close of one that ends comes a moment before its claims are free. False: the system does not
+// tell.
+bool sipc_os_watch_changes(struct sipc_os_watch *watch, const struct sipc_os_object *object);
 // Hands an offer's object to those who connect, until it is withdrawn or the watch stops.
 void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offer);
 // No notice comes after this returns. NULL does nothing. Not to be called by notice.

@@ -11,6 +11,7 @@ struct sipc_pipelining {
     uint64_t timeout_ns; // for the slots
     sipc_completed completed;
     void *context;
+    const struct sipc_guest_name *guest; // NULL: whoever serves
 };
 
 sipc_status sipc_calls_open_pipeline(struct sipc_calls *calls, const struct sipc_pipelining *wish,

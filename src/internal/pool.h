@@ -10,6 +10,7 @@
 #define SIPC_INTERNAL_POOL_H
 
 #include "caller.h"
+#include "guests.h"
 
 struct sipc_calls;
 struct sipc_pool;
@@ -26,13 +27,22 @@ struct sipc_session {
     sipc_word overtaken; // those among them that have waited for long
     sipc_word in_call;   // 1 while the holder may use the region
     sipc_word interrupt; // bits of enum sipc_interrupt, and a count of the deaths of its responders
+    sipc_word special;   // bits of enum sipc_special: not for sipc_pool_take()
+    _Atomic uint64_t told;   // as orphan: whose death the holder was told of
     _Atomic uint64_t orphan; // incarnation of the last responder that was found dead; 0: none was
     uint32_t response_message_id; // of the last response; the holder's own
     uint64_t watched; // incarnation of the responder whose process is watched; the holder's own
     sipc_word lead;   // index of the session that waits for this one too: its own unless it is in
                       // a pipeline
     sipc_word group_interrupt; // as interrupt, for who waits for the group that this session leads
+    bool pinned;               // its requests stay in this slot; the holder's own, as what follows
+    uint32_t addressee;        // what stands in the annex line as such
+    struct sipc_slot_owner owner; // as last read
+    _Atomic uint64_t owner_hint;  // the last attendance that any thread has seen, and the hash of
+                                  // its name
 };
+
+enum sipc_special { SIPC_SPECIAL_ORPHAN = 1, SIPC_SPECIAL_ADDRESSED = 2 };
 
 enum { SIPC_FREE = 0, SIPC_HELD = 1 };
 enum sipc_interrupt {
@@ -40,6 +50,7 @@ enum sipc_interrupt {
     SIPC_INTERRUPT_RELEASED =
         2,             // another slot is free: leave the wait. Only set together with the next
     SIPC_WATCHING = 4, // the holder waits until its slot can be used, but would take any
+    SIPC_ROAMING = 8,  // the holder's request stands where nobody serves, and would go elsewhere
 };
 
 struct sipc_pool {
@@ -51,6 +62,7 @@ struct sipc_pool {
     sipc_word parked;            // threads that wait for a release of any slot
     sipc_word overtaken;         // those among them that have waited for long
     sipc_word watchers;          // sessions that are watching
+    sipc_word choosy;            // threads that wait for a slot of a certain guest
     sipc_word crowd; // threads that wait in any of these ways, and 1 for good once it is closing
 };
 
@@ -72,6 +84,13 @@ static inline uint32_t sipc_session_events(const struct sipc_session *session) {
     return sipc_load_acquire(&session->interrupt) & ~(SIPC_INTERRUPT_EVENT - 1);
 }
 
+// What a thread asks for: one slot of the pool, or with SIPC_ANY_SLOT any, and then maybe one that
+// a guest of this name serves.
+struct sipc_want {
+    uint32_t slot;
+    const struct sipc_guest_name *guest; // NULL: whoever serves
+};
+
 // Whether somebody serves the slot: its responder said so and was not found dead.
 bool sipc_session_attended(const struct sipc_session *session);
 // Has the process of the session's responder watched, before its holder sleeps.
@@ -80,17 +99,30 @@ void sipc_session_watch(void *session);
 // watch.
 void sipc_pool_look(void *pool);
 
-// Waits for a usable slot: that one of the pool, or any with SIPC_ANY_SLOT.
-sipc_status sipc_pool_acquire(struct sipc_pool *pool, uint32_t index,
+// Whether anybody serves any slot.
+bool sipc_pool_is_served(const struct sipc_pool *pool);
+
+// Requests move on when their guest has left (moves.c).
+extern const struct sipc_caller_moves sipc_session_moves;
+// Before the holder sleeps: if nobody serves its slot, it wants to hear of news elsewhere.
+void sipc_session_roam(struct sipc_session *session);
+// Sends a holder that has said one of these out of its wait. False: it has not, or is told already.
+bool sipc_session_interrupt(struct sipc_session *session, uint32_t said);
+// From here on the watch tells of guests that begin to serve.
+void sipc_pool_want_news(struct sipc_pool *pool);
+// A guest may have begun to serve, or ended: who waits for that looks again.
+void sipc_pool_tell_news(struct sipc_pool *pool);
+
+// Waits for a usable slot.
+sipc_status sipc_pool_acquire(struct sipc_pool *pool, const struct sipc_want *want,
                               struct sipc_deadline *deadline, struct sipc_session **session);
 // After a release: tells those who wait.
 SIPC_SELDOM void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session,
                                     bool usable);
 
-// Whether somebody serves the slot: its responder said so and was not found dead.
+// Whether somebody serves the slot, who was not found dead, and for whom anything is.
 static inline bool sipc_session_plainly_attended(const struct sipc_session *session) {
-    return sipc_caller_attended(&session->caller) &&
-           atomic_load_explicit(&session->orphan, memory_order_relaxed) == 0;
+    return sipc_caller_attended(&session->caller) && sipc_load_relaxed(&session->special) == 0;
 }
 
 // Acquire: the last holder's view of the slot is ours.

@@ -18,9 +18,11 @@ struct sipc_taken;
 
 struct sipc_responder {
     const struct sipc_slot *slot;
-    uint32_t seen;            // the caller's word that was dealt with last
-    uint32_t last_size;       // of the last request that was not tiny: the guess for the next one
-    bool serving;             // its slot is claimed
+    uint32_t seen;      // the caller's word that was dealt with last
+    uint32_t last_size; // of the last request that was not tiny: the guess for the next one
+    bool serving;       // its slot is claimed
+    bool fresh;         // a caller may take it for its predecessor (spec 9.2)
+    uint32_t attendance;
     bool taken;               // the request in the handler was taken out of it
     uint32_t forks;           // of the process that it belongs to
     sipc_word pending;        // the word of the request that pends; with SIPC_ANSWERING; or 0
@@ -37,6 +39,7 @@ struct sipc_responder {
 struct sipc_owner {
     uint64_t incarnation;
     struct sipc_os_process process;
+    uint8_t name[SIPC_MAX_GUEST_NAME]; // padded with zeros; none: all zeros
 };
 
 enum sipc_served {

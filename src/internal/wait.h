@@ -67,6 +67,7 @@ enum sipc_wait_result {
     SIPC_WAIT_READY,
     SIPC_WAIT_DEADLINE,
     SIPC_WAIT_INTERRUPTED,
+    SIPC_WAIT_LEFT,       // no wait ends so: the peer serves no more, and had not begun
     SIPC_WAIT_CALLED_OFF, // no wait ends so: the application does not want it any more
 };
 

@@ -261,7 +261,8 @@ static void each_status_of_a_response_becomes_its_own(void **state) {
         {SIPC_ANSWER_RESPONDER_DIED, SIPC_PEER_DIED_MAYBE_EXECUTED},
         // Nothing was cancelled.
         {SIPC_ANSWER_NOT_EXECUTED, SIPC_PROTOCOL_VIOLATED},
-        {7, SIPC_PROTOCOL_VIOLATED},
+        {SIPC_ANSWER_NOT_ADDRESSED, SIPC_PEER_DIED},
+        {8, SIPC_PROTOCOL_VIOLATED},
         {UINT32_MAX, SIPC_PROTOCOL_VIOLATED},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -48,6 +50,11 @@ struct process_wait {
     int pidfd;
 };
 
+enum changes { UNWATCHED, WATCHED, UNWATCHABLE };
+
+// The descriptors that are polled before those of the processes.
+enum polled { DOORBELL, OFFER, NOTIFIER, FIRST_PROCESS };
+
 struct sipc_os_watch {
     void (*notice)(void *);
     void *context;
@@ -60,6 +67,8 @@ struct sipc_os_watch {
     nfds_t process_count;
     uint64_t id_namespace; // ours
     int doorbell;          // eventfd: look at the list and the flags again
+    sipc_word changes;     // enum changes
+    int notifier;          // inotify on an object; guarded while it is made
     sipc_word lock_got;    // 1: a lock thread has something to tell
     sipc_word stopping;
 };
@@ -99,11 +108,12 @@ static void answer_offer(struct sipc_os_watch *watch) {
 // Copies what to poll; the list may change while we poll.
 static struct pollfd *descriptors(struct sipc_os_watch *watch, nfds_t *count) {
     pthread_mutex_lock(&watch->mutex);
-    struct pollfd *polled = malloc((watch->process_count + 2) * sizeof *polled);
+    struct pollfd *polled = malloc((watch->process_count + FIRST_PROCESS) * sizeof *polled);
     *count = 0;
     if (polled) {
         polled[(*count)++] = (struct pollfd){.fd = watch->doorbell, .events = POLLIN};
         polled[(*count)++] = (struct pollfd){.fd = offer_to_poll(watch), .events = POLLIN};
+        polled[(*count)++] = (struct pollfd){.fd = watch->notifier, .events = POLLIN};
         for (struct process_wait *wait = watch->processes; wait; wait = wait->next)
             polled[(*count)++] = (struct pollfd){.fd = wait->pidfd, .events = POLLIN};
     }
@@ -125,6 +135,12 @@ static void forget(struct sipc_os_watch *watch, int pidfd) {
     pthread_mutex_unlock(&watch->mutex);
 }
 
+// What has changed does not matter: who is told looks at everything.
+static bool take_changes(const struct sipc_os_watch *watch) {
+    char events[4096];
+    return read(watch->notifier, events, sizeof events) > 0;
+}
+
 static void look_once(struct sipc_os_watch *watch) {
     nfds_t count;
     struct pollfd *polled = descriptors(watch, &count);
@@ -134,22 +150,23 @@ static void look_once(struct sipc_os_watch *watch) {
         sipc_os_sleep(1000000);
         return;
     }
-    bool died = false;
+    bool news = false;
     int patience = watch->offer_rests ? OFFER_REST_MS : -1;
     watch->offer_rests = false;
     if (poll(polled, count, patience) > 0) {
         uint64_t rings;
-        if (polled[0].revents && read(watch->doorbell, &rings, sizeof rings) > 0)
-            died = sipc_exchange_acquire(&watch->lock_got, 0) != 0;
-        if (polled[1].revents) answer_offer(watch);
-        for (nfds_t i = 2; i < count; i++) {
+        if (polled[DOORBELL].revents && read(watch->doorbell, &rings, sizeof rings) > 0)
+            news = sipc_exchange_acquire(&watch->lock_got, 0) != 0;
+        if (polled[OFFER].revents) answer_offer(watch);
+        if (polled[NOTIFIER].revents) news = take_changes(watch) || news;
+        for (nfds_t i = FIRST_PROCESS; i < count; i++) {
             if (!polled[i].revents) continue;
             forget(watch, polled[i].fd);
-            died = true;
+            news = true;
         }
     }
     free(polled);
-    if (died && sipc_load_acquire(&watch->stopping) == 0) watch->notice(watch->context);
+    if (news && sipc_load_acquire(&watch->stopping) == 0) watch->notice(watch->context);
 }
 
 static void *run(void *context) {
@@ -165,6 +182,7 @@ sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
     made->notice = notice;
     made->context = context;
     made->id_namespace = sipc_os_this_process().id_namespace;
+    made->notifier = -1;
     made->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = made->doorbell < 0 ? errno : 0;
     pthread_mutex_init(&made->mutex, NULL);
@@ -283,6 +301,32 @@ sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_o
     return status;
 }
 
+// ---- An object that others change --------------------------------------------------------------
+
+// By its number: it may have no name.
+static int notifier_of(const struct sipc_os_object *object) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", (int)object->handle);
+    int notifier = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (notifier < 0 || inotify_add_watch(notifier, path, IN_ATTRIB | IN_CLOSE_WRITE) >= 0)
+        return notifier;
+    close(notifier);
+    return -1;
+}
+
+bool sipc_os_watch_changes(struct sipc_os_watch *watch, const struct sipc_os_object *object) {
+    if (sipc_load_acquire(&watch->changes) != UNWATCHED)
+        return sipc_load_acquire(&watch->changes) == WATCHED;
+    pthread_mutex_lock(&watch->mutex);
+    if (sipc_load_acquire(&watch->changes) == UNWATCHED) {
+        watch->notifier = notifier_of(object);
+        sipc_store_release(&watch->changes, watch->notifier < 0 ? UNWATCHABLE : WATCHED);
+        ring(watch);
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    return sipc_load_acquire(&watch->changes) == WATCHED;
+}
+
 void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offer) {
     pthread_mutex_lock(&watch->mutex);
     watch->offer = offer;
@@ -302,6 +346,7 @@ void sipc_os_watch_stop(struct sipc_os_watch *watch) {
         wait = next;
     }
     while (watch->processes) forget(watch, watch->processes->pidfd);
+    if (watch->notifier >= 0) close(watch->notifier);
     close(watch->doorbell);
     pthread_mutex_destroy(&watch->mutex);
     free(watch);

@@ -260,6 +260,10 @@ static sipc_status view(const struct sipc_os_object *object, DWORD access, uint6
 }
 
 // Of whole pages: the system does not tell it closer.
+void sipc_os_object_touch(const struct sipc_os_object *object) {
+    (void)object;
+}
+
 sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size) {
     *size = 0;
     if (!sipc_os_windows_object(object)->section) return SIPC_OK;

@@ -98,6 +98,13 @@ sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_o
     return status;
 }
 
+// The system tells of no changes to a section.
+bool sipc_os_watch_changes(struct sipc_os_watch *watch, const struct sipc_os_object *object) {
+    (void)watch;
+    (void)object;
+    return false;
+}
+
 void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offer) {
     (void)watch;
     (void)offer;

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -171,8 +172,11 @@ bool fault_syscall_may_fail(long number, ...);
 #define fstat(...) FAULT_CAN(fstat, EIO, __VA_ARGS__)
 #define fstatat(...) FAULT_CAN(fstatat, EACCES, __VA_ARGS__)
 #define ftruncate(...) FAULT_CAN(ftruncate, EIO, __VA_ARGS__)
+#define futimens(...) FAULT_CAN(futimens, EPERM, __VA_ARGS__)
 #define getrandom(...) FAULT_CAN(getrandom, EIO, __VA_ARGS__)
 #define getsockopt(...) FAULT_CAN(getsockopt, ENOBUFS, __VA_ARGS__)
+#define inotify_init1(...) FAULT_CAN(inotify_init1, EMFILE, __VA_ARGS__)
+#define inotify_add_watch(...) FAULT_CAN(inotify_add_watch, ENOSPC, __VA_ARGS__)
 #define listen(...) FAULT_CAN(listen, EADDRINUSE, __VA_ARGS__)
 #define lstat(...) FAULT_CAN(lstat, EACCES, __VA_ARGS__)
 #define memfd_create(...) FAULT_CAN(memfd_create, EMFILE, __VA_ARGS__)

@@ -25,9 +25,11 @@ var helpers = map[string]string{
 	"unix.Geteuid": "faultUpdate", "os.Getpid": "faultUpdate",
 	"unix.Close": "faultCannot", "unix.Munmap": "faultCannot", "unix.ClockGettime": "faultCannot",
 	"unix.Fstat": "faultCall", "unix.Fstatfs": "faultCall", "unix.Ftruncate": "faultCall", "unix.Stat": "faultCall",
-	"unix.FcntlFlock": "faultCall", "unix.SetNonblock": "faultCall", "unix.Connect": "faultCall",
+	"unix.UtimesNanoAt": "faultCall",
+	"unix.FcntlFlock":   "faultCall", "unix.SetNonblock": "faultCall", "unix.Connect": "faultCall",
 	"unix.SetsockoptTimeval": "faultCall",
 	"unix.Open":              "faultCallFor", "unix.Pread": "faultCallFor", "unix.PidfdOpen": "faultCallFor",
+	"unix.InotifyInit1": "faultCallFor", "unix.InotifyAddWatch": "faultCallFor",
 	"unix.Poll": "faultCallFor", "unix.Mmap": "faultCallFor", "unix.Socket": "faultCallFor",
 	"unix.FcntlInt": "faultCallFor", "unix.GetsockoptUcred": "faultCallFor", "rand.Read": "faultCallFor",
 	"unix.Recvmsg":    "faultReceive",
@@ -44,7 +46,7 @@ var helpers = map[string]string{
 var results = map[string]string{
 	"atomic.SwapUint32": "uint32", "atomic.AddInt32": "int32", "atomic.AddUint32": "uint32",
 	"atomic.CompareAndSwapUint32": "bool", "unix.Geteuid": "int", "os.Getpid": "int",
-	"unix.Open": "int", "unix.Pread": "int", "unix.PidfdOpen": "int", "unix.Poll": "int", "unix.Mmap": "[]byte",
+	"unix.Open": "int", "unix.Pread": "int", "unix.PidfdOpen": "int", "unix.InotifyInit1": "int", "unix.InotifyAddWatch": "int", "unix.Poll": "int", "unix.Mmap": "[]byte",
 	"unix.Socket": "int", "unix.FcntlInt": "int", "unix.GetsockoptUcred": "*unix.Ucred", "rand.Read": "int",
 	"semaphore.Open": "*semaphore.Semaphore",
 }
