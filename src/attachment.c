@@ -8,12 +8,15 @@
 #include "internal/errors.h"
 #include "internal/service.h"
 
+// In the word entered: somebody waits for those who are in.
+#define SIPC_RELEASING 0x80000000u
+
 struct sipc_attachment {
     struct sipc_region region;
     struct sipc_owner identity;
     struct sipc_service service; // of the claimed host slots
     struct sipc_calls calls;     // through the claimed guest slots
-    sipc_word entered;           // threads that call or are about to; waited on
+    sipc_word entered;           // threads that call or are about to, and SIPC_RELEASING; waited on
     sipc_word host_was_killed;   // 1: it left its slots open
     sipc_word host_died;         // 1: that, and before anybody asked for the end
     struct sipc_os_watch *watch; // of the host's process
@@ -226,8 +229,9 @@ void sipc_attachment_enter(struct sipc_attachment *attachment) {
     sipc_add_barrier(&attachment->entered, 1);
 }
 
+// It may be freed as soon as nobody is in it: what else is to be known stands in the same word.
 void sipc_attachment_leave(struct sipc_attachment *attachment) {
-    if (sipc_subtract_barrier(&attachment->entered, 1) == 1)
+    if (sipc_subtract_barrier(&attachment->entered, 1) == (SIPC_RELEASING | 1))
         sipc_os_unpark(&attachment->entered, UINT32_MAX);
 }
 
@@ -277,7 +281,8 @@ static void leave_guest_slots(struct sipc_attachment *attachment) {
         sipc_os_unclaim(&attachment->region.object,
                         SIPC_CLAIM_FIRST_SLOT + session->caller.slot->index);
     }
-    for (uint32_t entered; (entered = sipc_load_acquire(&attachment->entered)) != 0;)
+    uint32_t entered = sipc_add_barrier(&attachment->entered, SIPC_RELEASING) + SIPC_RELEASING;
+    for (; entered != SIPC_RELEASING; entered = sipc_load_acquire(&attachment->entered))
         sipc_os_park(&attachment->entered, entered, SIPC_NEVER);
     sipc_calls_free(&attachment->calls);
 }
