@@ -254,9 +254,20 @@ with_guest() {
     fi
 }
 
+# guest_calls GUEST NAME TITLE CALLERS
+guest_calls() {
+    local guest=$1 name=$2 pair=$3 callers=$4
+    if ! asked ratio || [ -n "$alone" ] || [ "$level" = gate ]; then return 0; fi
+    measure "ratio-guest-calls-$name" "The guest calls the host, ratio to the bare limit L, in turn with it: $pair" \
+        "$host" ratio --guest "$guest" --callers "$callers" --sizes 8,64,1024 --rounds "$rounds"
+}
+
 with_guest "$c_guest" c "C guest" session,any,send
 with_guest "$go_guest" go "Go guest" send,session
 if [ "$level" != gate ]; then ratio "$cpp_guest" cpp "C++ guest" send,session; fi
+guest_calls "$c_guest" c "C guest" guest-session,guest-any
+guest_calls "$cpp_guest" cpp "C++ guest" guest-any
+guest_calls "$go_guest" go "Go guest" guest-any
 if asked asleep; then
     measure asleep-c "Both sides asleep before each call: C guest" "$build/peers/peer-futex" asleep \
         --guest "$build/peers/peer-futex-guest" --callers session,any,send,peer --sizes 8,64,1024 \

@@ -26,6 +26,21 @@ struct bench_start {
     uint64_t started_anonymous;  // and those with all workers started
 };
 
+// The user message id of an errand: the handler calls the host, and tells how long it took.
+#define BENCH_MESSAGE_ERRAND 129u
+#define BENCH_ERRAND_SIZE 4096u // at most
+
+struct bench_errand {
+    uint64_t trips;
+    uint32_t size;       // bytes of each request and response
+    uint32_t by_session; // 1: through a session; 0: through any slot, as the language does it
+};
+struct bench_errand_told {
+    uint64_t took_ns;
+    int32_t result; // as of run_trips
+    uint32_t unused;
+};
+
 struct bench_control {
     uint32_t magic;
     _Atomic uint32_t ready; // written by the guest: 1 when its workers run
@@ -44,6 +59,8 @@ static_assert(offsetof(struct bench_control, ready) == 4, "control");
 static_assert(offsetof(struct bench_control, guest_name) == 8, "control");
 static_assert(offsetof(struct bench_control, start) == 32, "control");
 static_assert(offsetof(struct bench_control, writes_through) == 68, "control");
+static_assert(sizeof(struct bench_errand) == 16 && sizeof(struct bench_errand_told) == 16,
+              "errand");
 static_assert(sizeof(struct bench_control) <= BENCH_BARE_OFFSET, "control");
 
 #endif

@@ -25,6 +25,8 @@ const (
 
 	// messageInPlace asks the handler to answer in place.
 	messageInPlace = 128
+	// messageErrand asks the handler to call the host, and to tell how long it took.
+	messageErrand = 129
 )
 
 type block []byte

@@ -59,7 +59,12 @@ func run(region, descriptor, preset, group string) error {
 	}
 	attached := time.Now()
 	handler := &echo{make([]buffers, client.Slots()), block.writesThrough()}
-	client.HandleMessage(handler.answer)
+	client.HandleMessage(func(request *shm.Request, response []byte) (int, error) {
+		if request.MessageID == messageErrand {
+			return errand(client, request.Data, response)
+		}
+		return handler.answer(request, response)
+	})
 	if err := client.Start(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C++ guest of the benchmark: the C guest with the library seen through shm::DirectGuest.
 #include "DirectGuest.h"
+#include "errand.h"
 #include "guest.h"
 
 namespace {
@@ -27,9 +28,23 @@ sipc_status Detach(sipc_guest *) {
     return direct.Detach().Status();
 }
 
+BENCH_ALWAYS_INLINE int CallTrip(void *state, const struct payload *payload, const uint8_t *request,
+                                 const uint8_t **response) {
+    auto *kept = static_cast<std::vector<uint8_t> *>(state);
+    const shm::Error error = direct.Call(request, payload->size, payload->message_id, *kept);
+    if (error) return error.Status();
+    *response = kept->data();
+    return static_cast<int>(kept->size());
+}
+
+int Call(void *, const struct payload *payload, uint64_t trips) {
+    std::vector<uint8_t> response;
+    return bench_run(CallTrip, &response, payload, trips);
+}
+
 } // namespace
 
 int main(int count, char **values) {
-    static const guest_face face = {"C++", Attach, Start, Detach};
+    static const guest_face face = {"C++", Attach, Start, Detach, Call};
     return guest_program(count, values, &face, nullptr);
 }

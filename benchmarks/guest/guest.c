@@ -2,54 +2,24 @@
 #include "guest.h"
 
 #include <errno.h>
-#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../../experiments/pingpong/bare.h"
 #include "../common/control.h"
+#include "../common/echo.h"
 #include "../common/system.h"
+#include "errand.h"
 #include "simpleipc/simpleipc.h"
 
-// In moves of the same widths as those by which the request came: a load that spans two stores
-// waits until both are in the cache, behind all that was stored before them.
-static void echo(const void *request, void *response, uint32_t size) {
-    bare_copy(response, request, size);
-}
+// Whom errands are run for, and by what.
+static sipc_guest *attached;
+static run_trips *way_to_call;
 
-// Private buffers. Not on the stack: each worker's own, once it has served a request.
-static _Thread_local unsigned char *private_request, *private_response;
-
-static sipc_status allocate_buffers(void) {
-    unsigned char *memory = aligned_alloc(4096, 2 * BARE_MAX_SIZE);
-    if (!memory) return SIPC_OUT_OF_MEMORY;
-    memset(memory, 0, 2 * BARE_MAX_SIZE);
-    private_request = memory;
-    private_response = memory + BARE_MAX_SIZE;
-    return SIPC_OK;
-}
-
-static bool writes_through; // see common/control.h
-
-// Does what the bare server does with a request, with the same copies.
 static sipc_status answer(void *context, const sipc_request *request, sipc_response *response) {
-    bare_handler *volatile const *handler = context;
-    uint32_t size = request->size;
-    if (size > response->capacity || size > BARE_MAX_SIZE) return SIPC_RESPONSE_TOO_LARGE;
-    response->size = size;
-    if (request->message_id == BENCH_MESSAGE_IN_PLACE) {
-        (*handler)(request->data, response->data, size);
-        return SIPC_OK;
-    }
-    if (!private_request && allocate_buffers() != SIPC_OK) return SIPC_OUT_OF_MEMORY;
-    bare_copy(private_request, request->data, size);
-    if (writes_through) {
-        (*handler)(private_request, response->data, size);
-        return SIPC_OK;
-    }
-    (*handler)(private_request, private_response, size);
-    bare_copy(response->data, private_response, size);
-    return SIPC_OK;
+    if (request->message_id == BENCH_MESSAGE_ERRAND)
+        return errand_run(attached, way_to_call, request, response);
+    return echo_answer(context, request, response);
 }
 
 static int failed(const char *what, const char *why) {
@@ -59,8 +29,9 @@ static int failed(const char *what, const char *why) {
 
 static int serve_bare_windows(void *region) {
     static struct bare_guest guest;
-    if (allocate_buffers() != SIPC_OK) return failed("the bare server", "out of memory");
-    if (!bare_guest_init(&guest, region, echo, private_request, private_response, NULL, NULL))
+    const struct echo_buffers own = echo_private_buffers();
+    if (!own.request) return failed("the bare server", "out of memory");
+    if (!bare_guest_init(&guest, region, echo_copy, own.request, own.response, NULL, NULL))
         return failed("the bare server", "the host's bare region is not of this version");
     enum bare_served served;
     do served = bare_window_serve(&guest);
@@ -82,19 +53,21 @@ static int serve(const struct guest_face *face, sipc_guest *guest, struct bench_
 const struct guest_face guest_face_c = {.name = "C",
                                         .attach = sipc_guest_attach,
                                         .start = sipc_guest_start,
-                                        .detach = sipc_guest_detach};
+                                        .detach = sipc_guest_detach,
+                                        .call = errand_call};
 
 // Attaches and starts the workers, and tells what that took.
 static int attach(const struct guest_face *face, const char *name,
                   const sipc_guest_options *options, struct bench_start *told, sipc_guest **guest) {
-    static bare_handler *volatile handler = echo;
     uint64_t anonymous = system_anonymous_bytes(), began = system_clock_ns();
     if (face->attach(name, options, guest) != SIPC_OK)
         return failed("attaching", sipc_error_text());
     told->attach_ns = system_clock_ns() - began;
     told->attached_anonymous = system_anonymous_bytes() - anonymous;
+    attached = *guest;
+    way_to_call = face->call;
     began = system_clock_ns();
-    if (face->start(*guest, answer, (void *)(uintptr_t)&handler) != SIPC_OK)
+    if (face->start(*guest, answer, NULL) != SIPC_OK)
         return failed("starting the workers", sipc_error_text());
     told->workers_ns = system_clock_ns() - began;
     told->started_anonymous = system_anonymous_bytes() - anonymous;
@@ -115,7 +88,7 @@ int guest_program(int count, char **values, const struct guest_face *face,
     if (!control) return failed("the benchmark's shared block", strerror(errno));
     if (control->magic != BENCH_CONTROL_MAGIC)
         return failed("the benchmark's shared block", "host and guest are of different versions");
-    writes_through = control->writes_through != 0;
+    echo_write_through(control->writes_through != 0);
     sipc_guest *guest;
     sipc_guest_options options = {.wait = {.preset = (sipc_wait_preset)atoi(values[3])},
                                   .slots_per_worker = (uint32_t)atoi(values[5])};

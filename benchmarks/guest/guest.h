@@ -13,6 +13,7 @@ extern "C" {
 #endif
 
 struct bench_control;
+struct payload;
 
 // Who else serves in this process.
 struct guest_company {
@@ -28,6 +29,8 @@ struct guest_face {
                           sipc_guest **guest);
     sipc_status (*start)(sipc_guest *guest, sipc_handler handler, void *context);
     sipc_status (*detach)(sipc_guest *guest);
+    // Calls the host through any slot; a run_trips whose state is the guest.
+    int (*call)(void *guest, const struct payload *payload, uint64_t trips);
 };
 extern const struct guest_face guest_face_c;
 

@@ -49,7 +49,9 @@ struct contender {
     void *(*open)(struct pair *pair, uint32_t slot, const struct payload *payload);
     void (*close)(void *state);
     run_trips *run;
-    time_trips *time; // NULL: single trips cannot be timed (pipelines only)
+    time_trips *time; // NULL: single trips cannot be timed (pipelines and guest's calls)
+    bool guest_calls; // the guest calls this process
+    uint64_t (*took_ns)(const void *state); // of the last run; NULL: as seen from outside
 };
 
 // Makes one round trip and leaves the response in private memory. Its size, or a negative
@@ -103,6 +105,8 @@ extern const struct contender contender_session, contender_any_slot, contender_s
 // Its pipelines: in batches with the default timeout and with none, one by one, shm::Pipeline.
 extern const struct contender contender_pipeline, contender_pipeline_untimed,
     contender_pipeline_singly, contender_pipeline_cpp;
+// The guest's: by a session of the C API, through any slot.
+extern const struct contender contender_guest_session, contender_guest_any;
 // "library", "bare", "peer".
 const char *contender_kind_name(const struct contender *contender);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../common/control.h"
+#include "../common/echo.h"
 #include "../common/system.h"
 #include "failure.h"
 #include "places.h"
@@ -127,6 +128,10 @@ static void share_memory(struct pair *pair, const struct pair_setup *setup, int 
 
 static void create_region(struct pair *pair, const struct pair_setup *setup, const char *name) {
     sipc_host_options options = {.wait = {.preset = setup->wait}};
+    if (setup->guest_calls) {
+        options.guest_slots = 1;
+        options.wait = (sipc_wait_policy){.preset = SIPC_WAIT_CUSTOM};
+    }
     uint64_t anonymous = system_anonymous_bytes(), began = system_clock_ns();
     pair->direct = direct_host_create(name, setup->slots, 2 * setup->capacity, &options);
     if (!pair->direct) failure_exit(1, "no region: %s", sipc_error_text());
@@ -134,6 +139,12 @@ static void create_region(struct pair *pair, const struct pair_setup *setup, con
     pair->created_anonymous = system_anonymous_bytes() - anonymous;
     pair->host = direct_host_handle(pair->direct);
     watched.host = pair->host;
+}
+
+static void serve_guest(const struct pair *pair, const struct pair_setup *setup) {
+    const sipc_serve_options options = {.wait = {.preset = setup->wait}};
+    if (sipc_host_serve(pair->host, &options, echo_answer, NULL) != SIPC_OK)
+        failure_exit(1, "the guest cannot be served: %s", sipc_error_text());
 }
 
 // In the child.
@@ -184,6 +195,7 @@ void pair_start(struct pair *pair, const struct pair_setup *setup) {
     pair->slots = setup->slots;
     share_memory(pair, setup, &descriptor);
     create_region(pair, setup, name);
+    if (setup->guest_calls) serve_guest(pair, setup);
     company->prepare(pair->control, name, setup->capacity);
     start_guest(pair, setup, name, descriptor);
     close(descriptor);

@@ -36,7 +36,8 @@ struct pair_setup {
     uint32_t slots_per_worker; // 0: the library's default
     bool writes_through;       // see common/control.h
     sipc_wait_preset wait;
-    bool pinned; // each side to its processors; see places.h
+    bool pinned;      // each side to its processors; see places.h
+    bool guest_calls; // a thread of this process serves a guest slot, and callers sleep at once
 };
 
 // What else the two processes share: a peer.

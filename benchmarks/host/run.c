@@ -20,7 +20,8 @@ void run_start_pair(const struct settings *settings, struct pair *pair, uint32_t
                                .slots_per_worker = settings->group ? threads : 0,
                                .writes_through = settings->mode == MODE_PIPELINED,
                                .wait = settings->wait,
-                               .pinned = settings->pinned};
+                               .pinned = settings->pinned,
+                               .guest_calls = settings->callers[0]->guest_calls};
     pair_start(pair, &setup);
 }
 

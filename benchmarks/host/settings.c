@@ -30,6 +30,7 @@ static const char usage[] =
     "options:\n"
     "  --guest PROGRAM     the guest to start: simpleipc-bench-guest or simpleipc-bench-go\n"
     "  --callers LIST      of session, any, send (default: these), peer if it is a peer's host;\n"
+    "                      in ratio also of guest-session (in C), guest-any: the guest calls\n"
     "                      in pipelined of pipeline, pipeline-cpp, pipeline-singly,\n"
     "                      pipeline-untimed (default: these)\n"
     "  --sizes LIST        payload bytes, 8 to 67108864 (default: 64); from 65536 on in place\n"
@@ -90,6 +91,8 @@ static const struct {
     {"session", &contender_session},
     {"any", &contender_any_slot},
     {"send", &contender_send},
+    {"guest-session", &contender_guest_session},
+    {"guest-any", &contender_guest_any},
     {"pipeline", &contender_pipeline},
     {"pipeline-untimed", &contender_pipeline_untimed},
     {"pipeline-singly", &contender_pipeline_singly},
@@ -205,6 +208,10 @@ static void check_callers(const struct settings *settings) {
             refuse("a peer has one end in each process: --threads must be 1");
         if (one->pipelined != (settings->mode == MODE_PIPELINED))
             refuse("pipelines are callers in pipelined only, and others are not: see --callers");
+        if (one->guest_calls && (settings->mode != MODE_RATIO || many))
+            refuse("guests call in ratio only, one at a time");
+        if (one->guest_calls != settings->callers[0]->guest_calls)
+            refuse("guests that call and callers here are not measured together");
     }
 }
 

@@ -91,6 +91,7 @@ double track_window(struct track *track, struct lane *lane, struct histogram *hi
                            : contender->run(state, payload, trips);
     uint64_t took = system_clock_ns() - began;
     if (result != 0) contender_failed(contender, result);
+    if (contender->took_ns) took = contender->took_ns(state);
     contender->close(state);
     lane->trip_ns = (double)took / (double)trips;
     lane->trips += trips;
