@@ -74,6 +74,20 @@ static void guest_that_calls_back(struct run *run) {
     peer_finish(&run->guest);
 }
 
+static void jobs_that_are_answered_later(struct run *run) {
+    peer_start(&run->guest, EXAMPLES_BUILD "/example_later_guest", run->region, NULL);
+    peer_start(&run->host, EXAMPLES_BUILD "/example_later_host", run->region, NULL);
+    assert_string_equal(peer_hear(&run->host), "done after 100 ms");
+    assert_string_equal(peer_hear(&run->host), "done after 400 ms");
+    assert_string_equal(peer_hear(&run->host), "done after 700 ms");
+    assert_string_equal(peer_hear(&run->host),
+                        "the deadline passed; the request may have been executed");
+    assert_string_equal(peer_hear(&run->host), "the guest says: that is no job");
+    assert_string_equal(peer_hear(&run->guest), "a job was given up");
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
 // ---- The README --------------------------------------------------------------------------------
 
 struct text {
@@ -158,6 +172,7 @@ int main(void) {
         {"the pipeline in C++ and the guest in C", pipeline_in_cpp, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
         {"the guest in Go that calls its host in C++ back", guest_that_calls_back, 20, ONCE},
+        {"jobs that are answered later, in C++", jobs_that_are_answered_later, 20, ONCE},
     };
     return run_promises("examples", GROUP_SECONDS, promises, COUNT_OF(promises));
 }

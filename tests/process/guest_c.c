@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest of the process tests in C.
 //
-//   guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--poll]
+//   guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--poll] [--later SLOTS]
 //
 // It prints "attached SLOTS", "ready", then "ended" when its workers have ended, and why if not in
 // order; or "failed STATUS TEXT". With --again it attaches anew whenever a host ended, until there
 // is none within the attach timeout; with --reconnect the library does so. With --poll it serves
-// from a loop of its own instead of workers. Any line on its standard input, or the end of that,
-// ends it. From the environment: SEALED_FOLDER, where a sealed region is offered; ANY_OWNER, whose
-// presence lets the host be anybody; GUEST_USER, the user to become first.
+// from a loop of its own instead of workers; with --later one worker serves so many slots and
+// leaves all answers to other threads. Any line on its standard input, or the end of that, ends it.
+// From the environment: SEALED_FOLDER, where a sealed region is offered; ANY_OWNER, whose presence
+// lets the host be anybody; GUEST_USER, the user to become first.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #include <simpleipc/simpleipc.h>
 
 #include "handler.h"
+#include "later.h"
 #include "resources.h"
 
 struct options {
@@ -28,6 +30,7 @@ struct options {
     sipc_guest_options guest;
     bool again;
     bool poll;
+    unsigned later; // threads that answer; 0: the handler does
 };
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -64,9 +67,9 @@ static void fail(sipc_status status) {
 }
 
 // Returns SIPC_OK if it ended in order.
-static sipc_status serve(sipc_guest *guest, bool by_polling) {
+static sipc_status serve(sipc_guest *guest, const struct options *options) {
     sipc_status status = SIPC_OK;
-    if (by_polling) {
+    if (options->poll) {
         say("ready");
         while (status == SIPC_OK) {
             status = sipc_guest_poll(guest, handle_message, NULL, NULL);
@@ -74,7 +77,7 @@ static sipc_status serve(sipc_guest *guest, bool by_polling) {
         }
         return status == SIPC_CLOSED ? SIPC_OK : status;
     }
-    status = sipc_guest_start(guest, handle_message, NULL);
+    status = sipc_guest_start(guest, options->later ? leave_message : handle_message, NULL);
     if (status) return status == SIPC_CLOSED ? SIPC_OK : status;
     say("ready");
     return sipc_guest_wait(guest);
@@ -82,14 +85,16 @@ static sipc_status serve(sipc_guest *guest, bool by_polling) {
 
 static sipc_status live_once(const struct options *options) {
     struct resources before = resources_now();
+    desk_open(options->later);
     sipc_guest *guest;
     sipc_status status = sipc_guest_attach(options->name, &options->guest, &guest);
     if (status) return status;
     printf("attached %u\n", sipc_guest_slots(guest));
     fflush(stdout);
-    if (set_current(guest)) status = serve(guest, options->poll);
+    if (set_current(guest)) status = serve(guest, options);
     set_current(NULL);
     sipc_guest_detach(guest);
+    desk_close();
     resources_expect(&before);
     printf(status ? "ended %s\n" : "ended\n", sipc_status_name(status));
     fflush(stdout);
@@ -108,6 +113,8 @@ static bool read_options(int count, char **words, struct options *options) {
             options->guest.reconnect = 1;
         else if (strcmp(words[i], "--poll") == 0)
             options->poll = true;
+        else if (strcmp(words[i], "--later") == 0 && i + 1 < count)
+            options->later = options->guest.slots_per_worker = (uint32_t)atoi(words[++i]);
         else if (strcmp(words[i], "--workers") == 0 && i + 1 < count)
             options->guest.workers = (uint32_t)atoi(words[++i]);
         else if (strcmp(words[i], "--attach-ms") == 0 && i + 1 < count)
@@ -122,7 +129,7 @@ int main(int count, char **words) {
     struct options options = {0};
     if (!read_options(count, words, &options)) {
         fprintf(stderr, "usage: guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] "
-                        "[--poll]\n");
+                        "[--poll] [--later SLOTS]\n");
         return 2;
     }
     const char *user = getenv("GUEST_USER");

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "handler.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -79,6 +80,20 @@ static sipc_status tell_executions(const sipc_request *request, sipc_response *r
     return put(response, &count, sizeof count);
 }
 
+static sipc_status tell_deadline(const sipc_request *request, sipc_response *response) {
+    char text[32];
+    const int size = snprintf(text, sizeof text, "%" PRIu64, sipc_request_deadline(request));
+    return put(response, text, (uint32_t)size);
+}
+
+static sipc_status wait_until_cancelled(const sipc_request *request, sipc_response *response) {
+    say("waiting");
+    while (!sipc_request_is_cancelled(request)) sleep_us(100);
+    say("cancelled");
+    sleep_us(50000); // an answer at once might still be taken
+    return put(response, NULL, 0);
+}
+
 sipc_status handle_message(void *context, const sipc_request *request, sipc_response *response) {
     (void)context;
     if (message_is_stamped(request->message_id)) return answer_stamped(request, response);
@@ -95,6 +110,10 @@ sipc_status handle_message(void *context, const sipc_request *request, sipc_resp
         return SIPC_OK;
     case MESSAGE_UNKNOWN:
         return SIPC_UNKNOWN_MESSAGE;
+    case MESSAGE_DEADLINE:
+        return tell_deadline(request, response);
+    case MESSAGE_UNTIL_CANCELLED:
+        return wait_until_cancelled(request, response);
     case MESSAGE_EXECUTIONS:
         return tell_executions(request, response);
     case MESSAGE_CHANGES: {

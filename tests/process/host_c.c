@@ -9,6 +9,7 @@ static sipc_host *host;
 sipc_status api_open(const char *name, uint32_t slots, uint32_t data_size, sipc_backend backend) {
     sipc_host_options options = {.backend = backend};
     seal_as_told(&options);
+    pass_deadlines_as_told(&options);
     return sipc_host_create(name, slots, data_size, &options, &host);
 }
 

@@ -42,6 +42,7 @@ sipc_status api_open(const char *name, uint32_t slots, uint32_t data_size, sipc_
     shm::Options options;
     options.backend = backend;
     seal_as_told(&options);
+    pass_deadlines_as_told(&options);
     shm::Error error = opened->Create(name, slots, data_size, options);
     if (!error) host = std::move(opened);
     return error.Status();

@@ -27,9 +27,11 @@ enum message {
     MESSAGE_UNKNOWN = 133,  // the handler does not know this message
     MESSAGE_ANNOUNCE = 134, // stamped; the guest prints "handling" before its sleep
     MESSAGE_EXECUTIONS =
-        135,               // how often was the stamped request of this caller and sequence handled
-    MESSAGE_CHANGES = 136, // how many requests changed while they were handled
-    MESSAGE_STAMPED = 0x10000000 // to this add the size that the response shall have
+        135,                // how often was the stamped request of this caller and sequence handled
+    MESSAGE_CHANGES = 136,  // how many requests changed while they were handled
+    MESSAGE_DEADLINE = 137, // the deadline as the handler sees it, as a decimal number
+    MESSAGE_UNTIL_CANCELLED = 138, // the guest prints "waiting", and "cancelled" when it is
+    MESSAGE_STAMPED = 0x10000000   // to this add the size that the response shall have
 };
 #define MESSAGE_STAMPED_SIZE_BITS 0x0FFFFFFFu
 #define FAILURE_TEXT "refused by the handler"
