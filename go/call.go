@@ -151,7 +151,7 @@ func (p *pool) await(c *caller, l *limit) (place, *CallError) {
 		return nowhere, p.lost(MaybeExecuted)
 	}
 	if where == nowhere {
-		return nowhere, p.gaveUp(l, why, c.fate(), problem)
+		return nowhere, c.counted(p.gaveUp(l, why, c.fate(), problem))
 	}
 	return where, nil
 }
@@ -186,12 +186,21 @@ func (c *caller) fate() Fate {
 // take finds the response where it stands. Nothing of it is believed that was not checked (spec, section 8); each field
 // is read once.
 func (c *caller) take(where place) ([]byte, *CallError) {
+	payload, failed := c.takeUncounted(where)
+	if failed != nil {
+		c.counted(failed)
+	}
+	return payload, failed
+}
+
+func (c *caller) takeUncounted(where place) ([]byte, *CallError) {
 	if where == inTurnLine {
 		line := c.slot.turn
 		size := ^atomic.LoadUint64(&line.transportID) ^ c.transportID
 		if size > tinyCapacity {
 			return nil, violated("the response in slot %d is for another request, or claims more than %d bytes", c.slot.index, tinyCapacity)
 		}
+		c.countResponse(uint32(size))
 		return line.tinyPayload[:size:size], nil
 	}
 	line := c.slot.responder
@@ -205,6 +214,7 @@ func (c *caller) take(where place) ([]byte, *CallError) {
 	case flags&^flagAtEnd != 0:
 		return nil, violated("the response has the unknown flags %#x", flags)
 	}
+	c.countResponse(size)
 	payload := c.slot.response[:size:size]
 	if flags != 0 {
 		payload = lastOf(c.slot.responseRoom, size)

@@ -24,6 +24,9 @@ type caller struct {
 	published   bool // the present request
 	abandoned   bool // given up, and maybe still in its handler: the slot is out of use
 	settling    bool // waits for the end of that, not for a response
+	grouped     bool // another waits for its response, with others
+
+	publishedAt uint64 // of the last sampled request
 
 	leave  uint32 // atomic, private; not 0: see whether there is a reason to leave the wait
 	quiet  uint32 // always 0
@@ -50,6 +53,7 @@ const (
 func newCaller(s *slot, policy WaitPolicy) *caller {
 	c := &caller{slot: s}
 	c.wait = newWaiter(&s.responder.state, &s.annex.callerWaiting, &c.leave, c.ready, limitedBell{s.callerBell, c}, policy)
+	c.wait.times = s.callerWaits()
 	return c
 }
 
@@ -135,6 +139,7 @@ func (c *caller) prepare(messageID uint32, payload []byte) {
 	}
 	c.tiny = true
 	c.handOver(codeRequest|flagTiny, low)
+	c.countRequest(len(payload))
 }
 
 // publishInPlace is publish for a payload that stands in the request buffer, where the flags say, and is not tiny or
@@ -146,6 +151,7 @@ func (c *caller) publishInPlace(messageID, size, flags uint32) {
 	line.flags = flags
 	c.tiny = false
 	c.handOver(codeRequest, 0)
+	c.countRequest(int(size))
 }
 
 // handOver publishes what was written; low are the low bits of its transport id.
@@ -155,6 +161,9 @@ func (c *caller) handOver(word uint32, low uint64) {
 	c.requests++
 	c.transportID = c.id()
 	slot.turn.transportID = c.transportID | low
+	if isSampled(c.generation) {
+		c.sampleRequest()
+	}
 	c.own = wordFor(c.generation, word)
 }
 

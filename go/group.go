@@ -35,6 +35,7 @@ func newGroup(slots []*slot, stop *uint32, policy WaitPolicy) (*group, error) {
 	}
 	lead := slots[0]
 	g.wait = newWaiter(&lead.turn.callerState, &lead.responder.waiting, stop, g.hasNews, lead.responderBell, policy)
+	g.wait.times = lead.responderWaits()
 	if len(slots) == 1 {
 		return g, nil
 	}
@@ -117,6 +118,9 @@ func (g *group) await() (*responder, error) {
 // awaitNews waits until there is news and finds out whose is next. Several may have some; in the order of the slots
 // none is passed over for long.
 func (g *group) awaitNews() error {
+	if g.wait.samplesSpin() {
+		g.wait.spinBegins()
+	}
 	if g.spin() {
 		return nil
 	}
@@ -145,11 +149,19 @@ func (g *group) spin() bool {
 		}
 		if r := &g.responders[at]; cpu.Spin(&r.turn.callerState, r.seen, 1) > 0 {
 			g.next = at
-			g.wait.spinPaid()
+			g.spun()
 			return true
 		}
 	}
 	return false
+}
+
+// spun takes note of a spin that was not in vain.
+func (g *group) spun() {
+	g.wait.spinPaid()
+	if g.wait.spinTimed {
+		g.wait.spinEnded(g.wait.system.now())
+	}
 }
 
 func (g *group) spinOnOne() bool {
@@ -157,7 +169,7 @@ func (g *group) spinOnOne() bool {
 	for polls := g.wait.budget; polls > 0; {
 		burst := lesser(polls, spinBurst)
 		if cpu.Spin(&r.turn.callerState, r.seen, burst) > 0 {
-			g.wait.spinPaid()
+			g.spun()
 			return true
 		}
 		polls -= burst

@@ -32,8 +32,8 @@ const (
 // Counters (spec, section 2.6).
 const (
 	histogramBuckets   = 24
-	histogramFirstBits = 6   // the first bucket counts what is below 2^6 ns
-	sampleInterval     = 256 // exchanges whose generation is a multiple of it are timed
+	histogramFirstBits = 6    // the first bucket counts what is below 2^6 ns
+	sampleInterval     = 1024 // exchanges whose generation is a multiple of it are timed
 )
 
 // Event backends: how a sleeping side is woken.

@@ -15,6 +15,8 @@ var (
 	// fs.ErrNotExist if there is none, ErrForbidden if it may not be opened or is no ordinary
 	// object (a symbolic link, say), else ErrSystem.
 	_ func(name string) (*object, error) = openObject
+	// openObjectToRead is openObject for who only reads, and may claim nothing.
+	_ func(name string) (*object, error) = openObjectToRead
 	// openSealed gets the object of the sealed region NAME from its host, by the socket in that folder
 	// (spec, section 12). The error is fs.ErrNotExist if there is no such socket, *notReady if nobody
 	// answers there, which it waits for briefly and hardly past the deadline, ErrForbidden if either side
@@ -30,6 +32,8 @@ var (
 	// read copies the object's first bytes without mapping it, so that a short object is an
 	// error (io.ErrUnexpectedEOF) and not a fault.
 	_ func(*object, []byte) error = (*object).read
+	// readAt is read from an offset on.
+	_ func(*object, []byte, uint64) error = (*object).readAt
 	// mapShared maps that many bytes for reading and writing. The mapping outlives close.
 	_ func(*object, uint64) ([]byte, error) = (*object).mapShared
 	// claim takes a claim; false if another opening has it. The kernel gives it back when this

@@ -29,10 +29,14 @@ type object struct {
 
 func objectPath(name string) string { return objectFolder + "simpleipc." + name }
 
-func openObject(name string) (*object, error) {
+func openObject(name string) (*object, error) { return openObjectFor(unix.O_RDWR, name) }
+
+func openObjectToRead(name string) (*object, error) { return openObjectFor(unix.O_RDONLY, name) }
+
+func openObjectFor(access int, name string) (*object, error) {
 	path := objectPath(name)
 	for {
-		descriptor, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		descriptor, err := unix.Open(path, access|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -93,9 +97,11 @@ func (o *object) touch() {
 	_ = unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", o.descriptor), now, 0)
 }
 
-func (o *object) read(p []byte) error {
+func (o *object) read(p []byte) error { return o.readAt(p, 0) }
+
+func (o *object) readAt(p []byte, offset uint64) error {
 	for done := 0; done < len(p); {
-		n, err := unix.Pread(o.descriptor, p[done:], int64(done))
+		n, err := unix.Pread(o.descriptor, p[done:], int64(offset)+int64(done))
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

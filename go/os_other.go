@@ -18,6 +18,8 @@ var errSystemUnsupported = &failure{ErrBackendUnsupported, "there is no support 
 
 func openObject(string) (*object, error) { return nil, errSystemUnsupported }
 
+func openObjectToRead(string) (*object, error) { return nil, errSystemUnsupported }
+
 func openSealed(string, string, bool, time.Time) (*object, error) { return nil, errSystemUnsupported }
 
 func (*object) size() (uint64, error) { return 0, errSystemUnsupported }
@@ -27,6 +29,8 @@ func (*object) resize(uint64) error { return errSystemUnsupported }
 func (*object) ownedByUser() (bool, error) { return false, errSystemUnsupported }
 
 func (*object) read([]byte) error { return errSystemUnsupported }
+
+func (*object) readAt([]byte, uint64) error { return errSystemUnsupported }
 
 func (*object) mapShared(uint64) ([]byte, error) { return nil, errSystemUnsupported }
 

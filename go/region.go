@@ -34,6 +34,7 @@ func (n *notReady) Error() string { return n.reason }
 // attach makes one attempt to attach as the spec's section 8 says. It fails with *notReady where a
 // host may be about to create the region. Only the host of a sealed region is waited for, hardly past the deadline.
 func attach(name string, s *settings, deadline time.Time) (*region, error) {
+	setClock()
 	r := &region{name: name, sealed: s.sealedFolder != "", users: 1}
 	err := r.find(s, deadline)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,15 +73,8 @@ func (r *region) open() error {
 	if !hostLives {
 		return &notReady{"the region of that name is stale: its host is gone"}
 	}
-	size, err := r.object.size()
+	first, err := r.learnGeometry()
 	if err != nil {
-		return err
-	}
-	first, err := r.readFirstLines(size)
-	if err != nil {
-		return err
-	}
-	if r.layout, err = checkHeader(r.name, &first.header, size); err != nil {
 		return err
 	}
 	r.backend, r.host = first.header.eventBackend, first.host
@@ -90,6 +84,20 @@ func (r *region) open() error {
 	}
 	r.memory, err = r.object.mapShared(r.layout.regionSize)
 	return err
+}
+
+// learnGeometry reads and checks what stands before the slots.
+func (r *region) learnGeometry() (*firstLines, error) {
+	size, err := r.object.size()
+	if err != nil {
+		return nil, err
+	}
+	first, err := r.readFirstLines(size)
+	if err != nil {
+		return nil, err
+	}
+	r.layout, err = checkHeader(r.name, &first.header, size)
+	return first, err
 }
 
 func (r *region) checkOwner(anyOwner bool) error {

@@ -72,6 +72,7 @@ func (r *responder) take(who *identity) {
 		// message id.
 		in := incoming{transportID: ownTransportID(r.slot.index, atomic.LoadUint64(&r.turn.transportID))}
 		r.answerInOwnLine(&in, answerResponderDied, 0, 0)
+		r.countAnswer(answerResponderDied, 0)
 	case code == codeRequest && tiny:
 		// The former responder may have died before it rang for this answer. A ring is safe only after
 		// the word changed on which the caller is about to sleep.
@@ -135,6 +136,7 @@ func (r *responder) begin(in *incoming) (stands bool) {
 	}
 	// The turn line is the caller's: nothing is written there.
 	r.answerInOwnLine(&incoming{}, answerNotExecuted, 0, 0)
+	r.countAnswer(answerNotExecuted, 0)
 	return false
 }
 
@@ -196,6 +198,7 @@ func (r *responder) answer(in *incoming, status, messageID, size uint32) {
 	} else {
 		r.answerInOwnLine(in, status, messageID, size)
 	}
+	r.countAnswer(status, size)
 }
 
 func (r *responder) answerInTurnLine(in *incoming, size uint32) {

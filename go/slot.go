@@ -18,6 +18,8 @@ type slot struct {
 	responder     *responderLine
 	owner         *ownerLine
 	annex         *annexLine
+	calls         *callerCounters
+	answers       *responderCounters
 	request       []byte // the request buffer, as long as its capacity
 	response      []byte // the response buffer, as long as its capacity
 	requestRoom   []byte // the same, as long as its room
@@ -46,6 +48,8 @@ func (r *region) slot(index int) *slot {
 		responder:    &header.responder,
 		owner:        &tail.owner,
 		annex:        &tail.annex,
+		calls:        &tail.callerCounters,
+		answers:      &tail.responderCounters,
 		request:      part(requestRoom, 0, uint64(g.requestCapacity)),
 		response:     part(responseRoom, 0, uint64(g.responseCapacity)),
 		requestRoom:  requestRoom,

@@ -86,6 +86,11 @@ type waiter struct {
 	budget   uint32 // polls to spin now
 	shunned  uint32 // waits to come that sleep without yielding
 	penalty  uint32 // how many the last dear yield cost
+
+	times     *waitCounters // where the waiting is counted; nil: nowhere
+	spins     uint32        // of a worker
+	spinTimed bool          // the spinning now is timed
+	spinFrom  time.Duration // since when
 }
 
 func newWaiter(watched, waiting, stop *uint32, ready func() bool, bell doorbell, policy WaitPolicy) waiter {
@@ -105,6 +110,9 @@ func (w *waiter) spinPaid() {
 // afterSpinning waits on until ready. The error is errStopped once stop is set, else the doorbell's.
 func (w *waiter) afterSpinning() error {
 	began := w.system.now()
+	if w.spinTimed {
+		w.spinEnded(began)
+	}
 	before, dear := began, false
 	for turn, turns := uint32(0), w.yieldsNow(); turn < turns && !dear; turn++ {
 		if atomic.LoadUint32(w.stop) != 0 {
@@ -113,6 +121,7 @@ func (w *waiter) afterSpinning() error {
 		w.system.yield()
 		now := w.system.now()
 		dear = now-before > dearYield
+		w.yielded(now - before)
 		if dear {
 			w.shunYields()
 		}
@@ -127,6 +136,12 @@ func (w *waiter) afterSpinning() error {
 	}
 	w.budget = w.atLeast(w.budget / 2)
 	return w.sleep()
+}
+
+// samplesSpin tells whether a worker's next spin is to be timed.
+func (w *waiter) samplesSpin() bool {
+	w.spins++
+	return w.spins%sampleInterval == 0
 }
 
 // shunYields: a yield that took longer than a wake gave a time slice to somebody who computes, a thread of the
@@ -166,6 +181,13 @@ func (w *waiter) learnFromYield(turn uint32, took time.Duration) {
 // sees the announcement and rings (spec, section 4.2). No time limit hides a lost ring. Who sets stop
 // rings until this side has left.
 func (w *waiter) sleep() error {
+	began := w.system.now()
+	err := w.sleepUntilReady()
+	w.slept(w.system.now() - began)
+	return err
+}
+
+func (w *waiter) sleepUntilReady() error {
 	atomic.SwapUint32(w.waiting, w.asleepAs)
 	for _, word := range w.others {
 		atomic.SwapUint32(word, w.asleepAs)

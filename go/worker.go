@@ -96,6 +96,7 @@ func (w *worker) answerFailure() error {
 	status, size := failed(role.slot.response, w.failure)
 	atomic.StoreUint32(&w.phase, phaseWaiting)
 	role.answer(&w.current, status, w.current.messageID, size)
+	role.countHandled(w.current.size)
 	return nil
 }
 
@@ -132,7 +133,14 @@ func (w *worker) handle(role *responder) {
 	// Release suffices for the phase. Who sets the stop flag looks at it again and again; and the answer's
 	// exchange makes the second store visible before this worker looks at the stop flag.
 	cpu.StoreRelease(&w.phase, phaseHandling)
+	sampled, began := isSampled(generationOf(role.seen)), uint64(0)
+	if sampled {
+		began = role.sampleStart()
+	}
 	n, err := handler(request, response)
+	if sampled {
+		role.sampleEnd(began)
+	}
 	status, size := uint32(answerOK), uint32(n)
 	if err != nil || uint(n) > uint(len(response)) {
 		status, size = outcome(n, err, response)
@@ -141,4 +149,5 @@ func (w *worker) handle(role *responder) {
 	}
 	cpu.StoreRelease(&w.phase, phaseWaiting)
 	role.answer(in, status, in.messageID, size)
+	role.countHandled(in.size)
 }

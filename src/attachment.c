@@ -235,6 +235,11 @@ void sipc_attachment_leave(struct sipc_attachment *attachment) {
         sipc_os_unpark(&attachment->entered, UINT32_MAX);
 }
 
+sipc_status sipc_attachment_counters(const struct sipc_attachment *attachment, uint32_t slot,
+                                     sipc_counters *counters) {
+    return sipc_region_counters(&attachment->region, slot, counters);
+}
+
 uint32_t sipc_attachment_call_slots(const struct sipc_attachment *attachment) {
     return attachment->calls.pool.count;
 }

@@ -37,6 +37,7 @@ void sipc_caller_init(struct sipc_caller *caller, const struct sipc_slot *slot,
     *caller = (struct sipc_caller){.slot = slot, .stale = {UINT32_MAX, UINT32_MAX}};
     sipc_waiter_init(&caller->waiter, policy, &slot->responder->state, &slot->annex->caller_waiting,
                      interrupt, slot->wakes_caller);
+    caller->waiter.times = &slot->caller_counters->waits;
 }
 
 sipc_status sipc_caller_check(const struct sipc_caller *caller, uint32_t message_id,
@@ -108,6 +109,68 @@ void sipc_caller_tell_deadline(struct sipc_caller *caller, uint64_t deadline) {
     if (said) caller->telling |= SIPC_LAST_DEADLINE_STANDS;
 }
 
+// ---- Counting (spec 2.6) ------------------------------------------------------------------------
+
+void sipc_caller_sample_request(struct sipc_caller *caller) {
+    caller->published_at = sipc_os_now();
+    sipc_counter_store(&caller->slot->caller_counters->published_at, caller->published_at);
+    // Who waits for several knows by itself when it spins.
+    if (!caller->grouped) caller->waiter.spin_from = caller->published_at;
+}
+
+void sipc_caller_sample_response(struct sipc_caller *caller) {
+    struct sipc_caller_block *counters = caller->slot->caller_counters;
+    const uint64_t now = sipc_os_now();
+    const uint64_t answered_at = sipc_counter_load(&caller->slot->responder_counters->answered_at);
+    if (!caller->grouped && caller->waiter.spin_from != 0)
+        sipc_waiter_count_spin(&caller->waiter, now);
+    sipc_histogram_note(counters->round_trip, sipc_time_between(caller->published_at, now));
+    if (answered_at >= caller->published_at)
+        sipc_histogram_note(counters->wake, sipc_time_between(answered_at, now));
+}
+
+// A closed guest call whose host is gone was ended by its death.
+static bool ended_by_death(const struct sipc_slot *slot) {
+    return slot->guest_calls && sipc_load_acquire(&slot->host->closing) == 0 &&
+           !sipc_slot_is_claimed(slot);
+}
+
+static sipc_counter *counter_of(const struct sipc_slot *slot, sipc_status status) {
+    struct sipc_caller_block *counters = slot->caller_counters;
+    switch (status) {
+    case SIPC_HANDLER_FAILED:
+        return &counters->handler_failed;
+    case SIPC_RESPONSE_TOO_LARGE:
+        return &counters->response_too_large;
+    case SIPC_UNKNOWN_MESSAGE:
+        return &counters->unknown_message;
+    case SIPC_TIMEOUT:
+    case SIPC_TIMEOUT_MAYBE_EXECUTED:
+        return &counters->timed_out;
+    case SIPC_PEER_DIED:
+    case SIPC_PEER_DIED_MAYBE_EXECUTED:
+        return &counters->peer_died;
+    case SIPC_CLOSED:
+    case SIPC_CLOSED_MAYBE_EXECUTED:
+        return ended_by_death(slot) ? &counters->peer_died : &counters->closed;
+    default:
+        return &counters->protocol_violated;
+    }
+}
+
+// Counts a call that ends with this status.
+static sipc_status counted(const struct sipc_caller *caller, sipc_status status) {
+    const struct sipc_slot *slot = caller->slot;
+    if (status == SIPC_OK) return status; // a response with flags
+    sipc_counter_add(counter_of(slot, status), 1);
+    if (status == SIPC_TIMEOUT_MAYBE_EXECUTED || status == SIPC_PEER_DIED_MAYBE_EXECUTED ||
+        status == SIPC_CLOSED_MAYBE_EXECUTED)
+        sipc_counter_add(&slot->caller_counters->maybe_executed, 1);
+    return status;
+}
+
+// ---- How a call ends ----------------------------------------------------------------------------
+
 static sipc_status plain_status(const struct sipc_caller *caller, uint32_t status) {
     switch (status) {
     case SIPC_ANSWER_OK:
@@ -138,8 +201,8 @@ static sipc_status plain_status(const struct sipc_caller *caller, uint32_t statu
     }
 }
 
-sipc_status sipc_caller_answer_status(const struct sipc_caller *caller, uint64_t transport_id,
-                                      uint32_t size, uint64_t outcome, uint32_t capacity) {
+static sipc_status answer_status(const struct sipc_caller *caller, uint64_t transport_id,
+                                 uint32_t size, uint64_t outcome, uint32_t capacity) {
     const uint32_t flags = (uint32_t)(outcome >> SIPC_OUTCOME_FLAGS_SHIFT);
     if (!sipc_caller_is_answered_by(caller, transport_id))
         return sipc_fail(
@@ -151,6 +214,11 @@ sipc_status sipc_caller_answer_status(const struct sipc_caller *caller, uint64_t
     if (flags & ~(uint32_t)SIPC_FLAG_AT_END)
         return sipc_fail(SIPC_PROTOCOL_VIOLATED, "the response has the unknown flags 0x%x", flags);
     return plain_status(caller, (uint32_t)outcome);
+}
+
+sipc_status sipc_caller_answer_status(struct sipc_caller *caller, uint64_t transport_id,
+                                      uint32_t size, uint64_t outcome, uint32_t capacity) {
+    return counted(caller, answer_status(caller, transport_id, size, outcome, capacity));
 }
 
 static sipc_status take_answer(struct sipc_caller *caller, enum place place,
@@ -213,7 +281,7 @@ void sipc_caller_succeed(struct sipc_caller *caller) {
     caller->damaged = false;
 }
 
-static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
+static sipc_status why_given_up(struct sipc_caller *caller, enum sipc_wait_result why) {
     bool started = caller->abandoned;
     const char *fate = started ? "maybe executed" : "not started";
     if (why == SIPC_WAIT_LEFT)
@@ -242,6 +310,10 @@ static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why
     return sipc_fail(started ? SIPC_PEER_DIED_MAYBE_EXECUTED : SIPC_PEER_DIED,
                      "the guest that served slot %u is gone; the request was %s",
                      caller->slot->index, fate);
+}
+
+static sipc_status gave_up(struct sipc_caller *caller, enum sipc_wait_result why) {
+    return counted(caller, why_given_up(caller, why));
 }
 
 sipc_status sipc_caller_lost(sipc_status status) {
@@ -318,7 +390,10 @@ static enum sipc_wait_result await_answer(struct sipc_caller *caller,
 sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
                                struct sipc_deadline *deadline, struct sipc_answer *answer) {
     caller->damaged = false;
-    if (spun == SIPC_NOT_SPUN) return interrupted_at_once(caller, answer);
+    if (spun == SIPC_NOT_SPUN) {
+        caller->waiter.spin_from = 0;
+        return interrupted_at_once(caller, answer);
+    }
     enum sipc_wait_result result = SIPC_WAIT_READY;
     if (spun == SIPC_SPUN_IN_VAIN) result = await_answer(caller, deadline);
     if (result == SIPC_WAIT_LEFT) return leave(caller, deadline, answer);

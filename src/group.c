@@ -54,6 +54,17 @@ static bool spin(struct sipc_group *group) {
     return false;
 }
 
+static SIPC_SELDOM bool spin_timed(struct sipc_group *group) {
+    sipc_waiter_time_spin(sipc_group_waiter(group));
+    if (!spin(group)) return false;
+    sipc_waiter_count_spin(sipc_group_waiter(group), sipc_os_now());
+    return true;
+}
+
+static bool spin_or_time_it(struct sipc_group *group) {
+    return sipc_waiter_samples_spin(sipc_group_waiter(group)) ? spin_timed(group) : spin(group);
+}
+
 // Several have news at a time; in the order of the slots, so that none is passed over for long.
 static struct sipc_responder *next_with_news(struct sipc_group *group) {
     for (uint32_t i = 0; i < group->count; i++, group->next = after(group, group->next))
@@ -80,7 +91,8 @@ enum sipc_wait_result sipc_group_wait(struct sipc_group *group, struct sipc_resp
     if (group->count == 1) return sipc_responder_wait(group->responders);
     if (!sipc_responder_has_news(&group->responders[group->next])) {
         sipc_responder_look_back(&group->last);
-        enum sipc_wait_result result = spin(group) ? SIPC_WAIT_READY : wait_long(group, ready);
+        enum sipc_wait_result result =
+            spin_or_time_it(group) ? SIPC_WAIT_READY : wait_long(group, ready);
         if (result != SIPC_WAIT_READY) return result;
     }
     *ready = &group->responders[group->next];

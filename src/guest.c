@@ -209,6 +209,15 @@ sipc_status sipc_guest_call(sipc_guest *guest, sipc_call *call) {
     return status;
 }
 
+sipc_status sipc_guest_counters(sipc_guest *guest, uint32_t slot, sipc_counters *counters) {
+    struct sipc_attachment *attachment;
+    sipc_status status = enter(guest, &attachment);
+    if (status) return status;
+    status = sipc_attachment_counters(attachment, slot, counters);
+    sipc_attachment_leave(attachment);
+    return status;
+}
+
 // The same for what is held for longer than a call, and so belongs to one host.
 static sipc_status enter_to_hold(sipc_guest *guest, struct sipc_attachment **attachment) {
     sipc_status status = enter(guest, attachment);

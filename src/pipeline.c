@@ -116,8 +116,11 @@ static void lead_group(sipc_pipeline *pipeline) {
     waiter->interrupt = &lead->group_interrupt;
     waiter->before_sleep = announce;
     waiter->context = pipeline;
-    for (uint32_t i = 0; i < pipeline->depth; i++)
-        sipc_store_release(&pipeline->flights[i].session->lead, lead->index);
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        struct sipc_session *session = pipeline->flights[i].session;
+        session->caller.grouped = true;
+        sipc_store_release(&session->lead, lead->index);
+    }
 }
 
 static void disband_group(sipc_pipeline *pipeline) {
@@ -125,8 +128,10 @@ static void disband_group(sipc_pipeline *pipeline) {
     struct sipc_waiter *waiter = &lead->caller.waiter;
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         struct sipc_session *session = pipeline->flights[i].session;
+        session->caller.grouped = false;
         sipc_store_release(&session->lead, session->index);
     }
+    waiter->spin_from = 0;
     waiter->watched = &lead->caller.slot->responder->state;
     waiter->asleep_as = SIPC_WAITING_ALONE;
     waiter->interrupt = &lead->interrupt;
@@ -293,6 +298,7 @@ SIPC_ALWAYS_INLINE bool publish(struct sipc_caller *caller, bool tiny, uint32_t 
                                 const void *request, uint32_t size) {
     if (SIPC_UNLIKELY(!sipc_caller_prepare(caller, tiny, message_id, request, size))) return false;
     sipc_store_release(&caller->slot->turn->caller_state, sipc_caller_request_state(caller, tiny));
+    sipc_caller_count_request(caller->slot, size);
     return true;
 }
 
@@ -550,8 +556,16 @@ static struct flight *spin(sipc_pipeline *pipeline) {
     return NULL;
 }
 
+static SIPC_SELDOM struct flight *spin_timed(sipc_pipeline *pipeline) {
+    sipc_waiter_time_spin(waiter_of(pipeline));
+    struct flight *seen = spin(pipeline);
+    if (seen) sipc_waiter_count_spin(waiter_of(pipeline), sipc_os_now());
+    return seen;
+}
+
 static uint32_t spin_and_land(sipc_pipeline *pipeline, uint32_t most) {
-    const struct flight *seen = spin(pipeline);
+    const struct flight *seen =
+        sipc_waiter_samples_spin(waiter_of(pipeline)) ? spin_timed(pipeline) : spin(pipeline);
     if (!seen) return 0;
     return seen == &pipeline->flights[pipeline->oldest] ? land_those_in_order(pipeline, most)
                                                         : land_all_that_stand(pipeline, most);

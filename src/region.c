@@ -24,6 +24,8 @@ static void locate(const struct sipc_region *region, uint32_t index, struct sipc
     struct sipc_slot_tail *tail = (struct sipc_slot_tail *)(region->base + geometry->tail_offset);
     slot->owner = &tail[index].owner;
     slot->annex = &tail[index].annex;
+    slot->caller_counters = &tail[index].caller_counters;
+    slot->responder_counters = &tail[index].responder_counters;
     // The response next to the responder's line: the order that cost least.
     slot->response = at + SIPC_SLOT_HEADER_SIZE;
     slot->request = slot->response + response_room;
@@ -234,6 +236,9 @@ sipc_status sipc_region_create(struct sipc_region *region, const char *name, uin
     return status;
 }
 
+// How long a reader waits for the offer of a sealed region.
+#define OFFER_NS UINT64_C(100000000)
+
 // ---- Attaching (spec 8) ------------------------------------------------------------------------
 
 static sipc_status no_host(const char *name, const char *why) {
@@ -284,20 +289,23 @@ static sipc_status read_header(struct sipc_region *region, struct sipc_exchange_
     return sipc_os_object_read(&region->object, header, sizeof *header);
 }
 
+static sipc_status learn_geometry(struct sipc_region *region) {
+    uint64_t object_size;
+    sipc_status status = sipc_os_object_size(&region->object, &object_size);
+    if (status) return status;
+    if (object_size < SIPC_SLOTS_OFFSET) return no_host(region->name, "its region is not complete");
+    struct sipc_exchange_header header;
+    status = read_header(region, &header);
+    return status ? status : check_header(region, &header, object_size);
+}
+
 // One try, on an open object.
 static sipc_status attach_object(struct sipc_region *region) {
     bool alive;
     sipc_status status = sipc_os_claimed_by_another(&region->object, SIPC_CLAIM_HOST, &alive);
     if (status) return status;
     if (!alive) return no_host(region->name, "its region is stale");
-    uint64_t object_size;
-    status = sipc_os_object_size(&region->object, &object_size);
-    if (status) return status;
-    if (object_size < SIPC_SLOTS_OFFSET) return no_host(region->name, "its region is not complete");
-    struct sipc_exchange_header header;
-    status = read_header(region, &header);
-    if (status) return status;
-    status = check_header(region, &header, object_size);
+    status = learn_geometry(region);
     if (status) return status;
     void *base;
     status =
@@ -330,6 +338,30 @@ sipc_status sipc_region_attach(struct sipc_region *region, const char *name,
     if (status) return status;
     status = attach_object(region);
     if (status) sipc_region_close(region);
+    return status;
+}
+
+sipc_status sipc_region_open_to_read(const char *name, const char *sealed_folder,
+                                     struct sipc_os_object *object,
+                                     struct sipc_geometry *geometry) {
+    struct sipc_region region = {.sealed = sealed_folder != NULL};
+    sipc_status status = sipc_name_check(name);
+    if (status) return status;
+    memcpy(region.name, name, strlen(name) + 1);
+    char object_name[SIPC_OBJECT_NAME_SIZE];
+    sipc_name_object(name, object_name);
+    status = region.sealed ? sipc_os_offer_fetch(name, sealed_folder, true,
+                                                 sipc_os_now() + OFFER_NS, &region.object)
+                           : sipc_os_object_open_to_read(object_name, &region.object);
+    if (status == SIPC_NO_HOST) return no_host(name, "there is no such region");
+    if (status) return status;
+    status = learn_geometry(&region);
+    if (status)
+        sipc_os_object_close(&region.object);
+    else {
+        *object = region.object;
+        *geometry = region.geometry;
+    }
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "internal/responder.h"
 
 #include "internal/copy.h"
+#include "internal/counting.h"
 #include "internal/doorbell.h"
 
 // What a response says beside its payload.
@@ -87,6 +88,48 @@ SIPC_ALWAYS_INLINE void answer_where_it_fits(const struct sipc_slot *slot, bool 
         answer(slot, generation, fields, last);
 }
 
+// ---- Counting (spec 2.6)
+// --------------------------------------------------------------------------
+
+static SIPC_SELDOM void count_failure(struct sipc_responder_block *counters, uint32_t status) {
+    sipc_counter *const of[] = {
+        [SIPC_ANSWER_OK] = NULL,
+        [SIPC_ANSWER_HANDLER_FAILED] = &counters->handler_failed,
+        [SIPC_ANSWER_RESPONSE_TOO_LARGE] = &counters->response_too_large,
+        [SIPC_ANSWER_UNKNOWN_MESSAGE] = &counters->unknown_message,
+        [SIPC_ANSWER_BAD_REQUEST] = &counters->bad_request,
+        [SIPC_ANSWER_NOT_EXECUTED] = &counters->not_executed,
+        [SIPC_ANSWER_RESPONDER_DIED] = &counters->inherited,
+    };
+    sipc_counter_add(of[status], 1);
+}
+
+// After the answer, while its caller takes it. Handled: bytes of a request that a handler saw.
+SIPC_ALWAYS_INLINE void count_answer(const struct sipc_slot *slot, uint32_t handled,
+                                     const struct response_fields *fields) {
+    struct sipc_responder_block *counters = slot->responder_counters;
+    sipc_counter_add(&counters->requests, 1);
+    sipc_counter_add(&counters->request_bytes, handled);
+    sipc_counter_add(&counters->response_bytes, fields->size);
+    const uint32_t status = (uint32_t)fields->outcome;
+    if (SIPC_UNLIKELY(status != SIPC_ANSWER_OK)) count_failure(counters, status);
+}
+
+// Around the handler of a sampled request. Returns when that began.
+static SIPC_SELDOM uint64_t sample_start(const struct sipc_slot *slot) {
+    const uint64_t published_at = sipc_counter_load(&slot->caller_counters->published_at);
+    const uint64_t now = sipc_os_now();
+    sipc_histogram_note(slot->responder_counters->queue, sipc_time_between(published_at, now));
+    return now;
+}
+
+static SIPC_SELDOM void sample_end(const struct sipc_slot *slot, uint64_t began) {
+    struct sipc_responder_block *counters = slot->responder_counters;
+    const uint64_t now = sipc_os_now();
+    sipc_histogram_note(counters->service, sipc_time_between(began, now));
+    sipc_counter_store(&counters->answered_at, now);
+}
+
 // After a barrier. Our own word changes before the wake: a lone caller sleeps on it (spec 7). It
 // may show that generation already, or the caller may have gone on: a needless wake.
 static inline void look_back(struct sipc_last_answer *last) {
@@ -131,10 +174,10 @@ static uint32_t succeed(const struct sipc_slot *slot) {
     if ((code == SIPC_CODE_REQUEST || code == SIPC_CODE_CANCELLED) && !dealt_with &&
         sipc_load_relaxed(&slot->owner->started) == sipc_state(generation, 0)) {
         // Its message id may have been overwritten, and is not said.
-        answer(slot, generation,
-               &(struct response_fields){.transport_id = request_id(slot),
-                                         .outcome = SIPC_ANSWER_RESPONDER_DIED},
-               NULL);
+        const struct response_fields fields = {.transport_id = request_id(slot),
+                                               .outcome = SIPC_ANSWER_RESPONDER_DIED};
+        answer(slot, generation, &fields, NULL);
+        count_answer(slot, 0, &fields);
         dealt_with = true;
     } else if (stands_tiny(slot, generation)) {
         // The predecessor may have died before it woke the caller, also one that gave up and waits
@@ -170,6 +213,7 @@ void sipc_responder_init(struct sipc_responder *responder, const struct sipc_slo
     sipc_waiter_init(&responder->waiter, policy, &slot->turn->caller_state,
                      &slot->responder->waiting, interrupt, slot->wakes_responder);
     responder->waiter.may_move = true; // only workers wait
+    responder->waiter.times = &slot->responder_counters->waits;
 }
 
 // Of a request that has flags, and a size that was checked. False: the flags are unknown.
@@ -297,13 +341,15 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
     // take long.
     if (last) look_back(last);
     if (sipc_load_acquire(&slot->turn->caller_state) != state) {
-        answer(slot, generation, &(struct response_fields){.outcome = SIPC_ANSWER_NOT_EXECUTED},
-               last);
+        const struct response_fields nothing = {.outcome = SIPC_ANSWER_NOT_EXECUTED};
+        answer(slot, generation, &nothing, last);
+        count_answer(slot, 0, &nothing);
         return SIPC_SERVED_REQUEST;
     }
     struct response_fields fields = {.transport_id = request.transport_id,
                                      .message_id = request.message_id};
     enum sipc_served served = SIPC_SERVED_REQUEST;
+    uint32_t handled = 0;
     fields.outcome =
         check(slot, &request, tiny ? tiny_capacity(&request) : slot->request_capacity, flags);
     if (fields.outcome != SIPC_ANSWER_OK) {
@@ -316,10 +362,15 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
             fields.outcome = SIPC_ANSWER_UNKNOWN_MESSAGE;
         else
             served = SIPC_SERVED_SHUTDOWN;
-    } else if (!handle(responder, &request, handler, context, &fields)) {
-        return SIPC_SERVED_REQUEST;
+    } else {
+        const bool sampled = sipc_is_sampled(generation);
+        const uint64_t began = SIPC_UNLIKELY(sampled) ? sample_start(slot) : 0;
+        handled = request.size;
+        if (!handle(responder, &request, handler, context, &fields)) return SIPC_SERVED_REQUEST;
+        if (SIPC_UNLIKELY(sampled)) sample_end(slot, began);
     }
     answer_where_it_fits(slot, tiny, generation, &request, &fields, last);
+    count_answer(slot, handled, &fields);
     return sipc_slot_is_lost(slot) ? SIPC_SERVED_CLOSED : served;
 }
 
@@ -385,6 +436,8 @@ bool sipc_responder_answer_taken(const struct sipc_slot *slot, uint32_t state,
     struct response_fields fields = {.transport_id = request->transport_id,
                                      .message_id = request->message_id};
     note_result(slot, status, response, &fields);
+    // Not after the answer: the next request's worker counts then.
+    count_answer(slot, request->size, &fields);
     const uint32_t generation = sipc_state_generation(state);
     if (state & SIPC_FLAG_TINY)
         answer_where_it_fits(slot, true, generation, request, &fields, NULL);
@@ -399,6 +452,13 @@ static bool pends(struct sipc_responder *responder) {
     responder->taken = false;
     const uint32_t pending = sipc_load_acquire(&responder->pending);
     return taken || (pending | SIPC_ANSWERING) == (responder->seen | SIPC_ANSWERING);
+}
+
+// It was checked before the handler saw it, and may have been changed since.
+static uint32_t handled_size(const struct sipc_slot *slot, bool tiny, uint64_t id) {
+    if (tiny) return (uint32_t)id & SIPC_TRANSPORT_ID_SIZE_MASK;
+    const uint32_t size = ((const volatile struct sipc_turn_line *)slot->turn)->size;
+    return size < slot->request_capacity ? size : slot->request_capacity;
 }
 
 SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
@@ -420,19 +480,38 @@ SIPC_SELDOM void sipc_responder_abandon(struct sipc_responder *responder) {
         fields.size = size;
     }
     answer(slot, generation, &fields, NULL);
+    count_answer(slot, handled_size(slot, tiny, id), &fields);
 }
 
 static bool changed(const void *role) {
     return sipc_responder_has_news(role);
 }
 
-enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {
+SIPC_ALWAYS_INLINE bool spin(const struct sipc_responder *responder) {
     const sipc_word *word = &responder->slot->turn->caller_state;
     const uint32_t seen = responder->seen;
     for (uint32_t polls = responder->waiter.spin; polls > 0; polls--) {
-        if (sipc_load_acquire(word) != seen) return SIPC_WAIT_READY;
+        if (sipc_load_acquire(word) != seen) return true;
         sipc_pause();
     }
+    return false;
+}
+
+static SIPC_SELDOM bool spin_timed(struct sipc_responder *responder) {
+    sipc_waiter_time_spin(&responder->waiter);
+    if (!spin(responder)) return false;
+    sipc_waiter_count_spin(&responder->waiter, sipc_os_now());
+    return true;
+}
+
+// Not after a sampled exchange, whose caller takes longer to begin the next.
+static inline bool samples_spin(uint32_t seen) {
+    return sipc_is_sampled(sipc_state_generation(seen) + SIPC_SAMPLE_INTERVAL / 2);
+}
+
+enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {
+    if (SIPC_UNLIKELY(samples_spin(responder->seen)) ? spin_timed(responder) : spin(responder))
+        return SIPC_WAIT_READY;
     struct sipc_deadline never = sipc_deadline_after(SIPC_FOREVER);
     return sipc_wait_slow(&responder->waiter, changed, responder, &never);
 }

@@ -189,6 +189,29 @@ static void learn_from_end(struct sipc_waiter *waiter, uint64_t took) {
         spin_less(waiter);
 }
 
+// ---- What it has cost
+// -----------------------------------------------------------------------------
+
+void sipc_waiter_time_spin(struct sipc_waiter *waiter) {
+    waiter->spin_from = sipc_os_now();
+}
+
+void sipc_waiter_count_spin(struct sipc_waiter *waiter, uint64_t now) {
+    uint64_t took = sipc_time_between(waiter->spin_from, now);
+    waiter->spin_from = 0;
+    if (waiter->times) sipc_counter_add(&waiter->times->spin_ns, took * SIPC_SAMPLE_INTERVAL);
+}
+
+static void count_yield(const struct sipc_waiter *waiter, uint64_t took) {
+    if (waiter->times) sipc_counter_add(&waiter->times->yield_ns, took);
+}
+
+static void count_sleep(const struct sipc_waiter *waiter, uint64_t took) {
+    if (!waiter->times) return;
+    sipc_counter_add(&waiter->times->sleeps, 1);
+    sipc_counter_add(&waiter->times->sleep_ns, took);
+}
+
 static bool interrupted(const struct sipc_waiter *waiter) {
     uint32_t word = sipc_load_acquire(waiter->interrupt);
     return (word & SIPC_INTERRUPT_BITS) != 0 ||
@@ -283,6 +306,7 @@ enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *rea
     const uint64_t began = waiter->system->now();
     uint64_t end = deadline->timeout == SIPC_FOREVER ? SIPC_NEVER : fix(deadline, began);
     uint64_t before = began;
+    if (waiter->spin_from != 0) sipc_waiter_count_spin(waiter, began);
     if (meet_peer(waiter, ready, role)) return SIPC_WAIT_READY;
     for (uint32_t i = 0, yields = yields_now(waiter); i < yields; i++) {
         if (interrupted(waiter)) return SIPC_WAIT_INTERRUPTED;
@@ -290,16 +314,19 @@ enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *rea
         uint64_t now = waiter->system->now();
         uint64_t took = now - before;
         learn_from_yield(waiter, took);
+        count_yield(waiter, took);
         if (ready(role)) {
             if (i == 0) note_step(waiter, began, now, took);
             learn_from_end(waiter, now - began);
             return SIPC_WAIT_READY;
         }
         if (now >= end) return SIPC_WAIT_DEADLINE;
-        if (took > DEAR_YIELD_NS) break;
         before = now;
+        if (took > DEAR_YIELD_NS) break;
     }
     enum sipc_wait_result result = sleep_until_ready(waiter, ready, role, end);
-    learn_from_end(waiter, waiter->system->now() - began);
+    const uint64_t awake = waiter->system->now();
+    count_sleep(waiter, awake - before);
+    learn_from_end(waiter, awake - began);
     return result;
 }

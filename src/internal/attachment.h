@@ -36,6 +36,9 @@ sipc_status sipc_attachment_open_pipeline(struct sipc_attachment *attachment,
                                           const struct sipc_pipelining *wish,
                                           sipc_pipeline **pipeline);
 void sipc_attachment_leave(struct sipc_attachment *attachment);
+// The counters of a slot of its region; entered before.
+sipc_status sipc_attachment_counters(const struct sipc_attachment *attachment, uint32_t slot,
+                                     sipc_counters *counters);
 // How many guest slots it claimed.
 uint32_t sipc_attachment_call_slots(const struct sipc_attachment *attachment);
 

@@ -6,6 +6,7 @@
 #define SIPC_INTERNAL_CALLER_H
 
 #include "copy.h"
+#include "counting.h"
 #include "doorbell.h"
 #include "region.h"
 #include "wait.h"
@@ -39,6 +40,8 @@ struct sipc_caller {
     uint8_t telling;       // bits of enum sipc_telling
     bool roams;            // it waits, and would move
     const struct sipc_caller_moves *moves; // NULL: its requests stay where they are
+    bool grouped;          // another waits for its response, with others
+    uint64_t published_at; // of the last sampled request
     struct sipc_waiter waiter;
 };
 
@@ -105,6 +108,23 @@ static inline void sipc_caller_advance(struct sipc_caller *caller) {
     caller->generation = generation;
 }
 
+// ---- Counting (spec 2.6)
+
+SIPC_SELDOM void sipc_caller_sample_request(struct sipc_caller *caller);
+SIPC_SELDOM void sipc_caller_sample_response(struct sipc_caller *caller);
+
+// After the request was published: its responder is at work meanwhile.
+SIPC_ALWAYS_INLINE void sipc_caller_count_request(const struct sipc_slot *slot, uint32_t size) {
+    struct sipc_caller_block *counters = slot->caller_counters;
+    sipc_counter_add(&counters->calls, 1);
+    sipc_counter_add(&counters->request_bytes, size);
+}
+
+SIPC_ALWAYS_INLINE void sipc_caller_count_response(struct sipc_caller *caller, uint32_t size) {
+    sipc_counter_add(&caller->slot->caller_counters->response_bytes, size);
+    if (SIPC_UNLIKELY(sipc_is_sampled(caller->generation))) sipc_caller_sample_response(caller);
+}
+
 static inline uint32_t sipc_caller_awaited(const struct sipc_caller *caller) {
     return sipc_state(caller->generation, SIPC_CODE_RESPONSE);
 }
@@ -156,6 +176,7 @@ SIPC_ALWAYS_INLINE bool sipc_caller_prepare(struct sipc_caller *caller, enum sip
     else
         sipc_caller_write_request(slot, form == SIPC_FORM_AT_END, message_id, payload, size);
     sipc_caller_advance(caller);
+    if (SIPC_UNLIKELY(sipc_is_sampled(caller->generation))) sipc_caller_sample_request(caller);
     caller->tiny = tiny;
     caller->message_id = message_id;
     caller->requests++;
@@ -180,13 +201,14 @@ SIPC_ALWAYS_INLINE bool sipc_caller_publish(struct sipc_caller *caller, enum sip
     sipc_publish(&caller->slot->turn->caller_state,
                  sipc_caller_request_state(caller, form == SIPC_FORM_TINY));
     sipc_caller_look_for_sleeper(caller->slot);
+    sipc_caller_count_request(caller->slot, size);
     return true;
 }
 
 // What an answer that is not a plain response means. All are copies.
-SIPC_SELDOM sipc_status sipc_caller_answer_status(const struct sipc_caller *caller,
-                                                  uint64_t transport_id, uint32_t size,
-                                                  uint64_t outcome, uint32_t capacity);
+SIPC_SELDOM sipc_status sipc_caller_answer_status(struct sipc_caller *caller, uint64_t transport_id,
+                                                  uint32_t size, uint64_t outcome,
+                                                  uint32_t capacity);
 
 // Two functions for two places, so that no address depends on what the peer wrote. Both check
 // copies (spec 8); nothing is believed before.
@@ -204,6 +226,7 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_turn_line(struct sipc_calle
         answer->data = data;
         answer->size = (uint32_t)size;
         answer->message_id = caller->message_id;
+        sipc_caller_count_response(caller, answer->size);
         return SIPC_OK;
     }
     return sipc_caller_answer_status(caller, id, (uint32_t)(id & SIPC_TRANSPORT_ID_MESSAGE_MASK),
@@ -229,6 +252,7 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_take_from_own_line(struct sipc_caller
         // Not in one store with the next field: who loads the size would wait for the peer's line.
         atomic_signal_fence(memory_order_seq_cst);
         answer->message_id = message_id;
+        sipc_caller_count_response(caller, size);
         if (SIPC_LIKELY(outcome == SIPC_ANSWER_OK)) return SIPC_OK;
     }
     const sipc_status status =

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include <simpleipc/counters.h>
 #include <simpleipc/simpleipc.h>
 
 #include "atomics.h"
@@ -128,10 +129,9 @@ struct sipc_annex_line {
 
 // Counters (spec 2.6). A histogram has one bucket for all below 2^FIRST_BITS ns, then one for each
 // power of two.
-#define SIPC_HISTOGRAM_BUCKETS 24u
-#define SIPC_HISTOGRAM_FIRST_BITS 6u
+#define SIPC_HISTOGRAM_FIRST_BITS 6u // of the public SIPC_HISTOGRAM_BUCKETS
 // Exchanges whose generation is a multiple of this are timed.
-#define SIPC_SAMPLE_INTERVAL 256u
+#define SIPC_SAMPLE_INTERVAL 1024u
 
 // How a side waited: times in ns.
 struct sipc_wait_line {

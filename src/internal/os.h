@@ -57,6 +57,8 @@ struct sipc_os_object {
 sipc_status sipc_os_object_create(const char *name, uint32_t mode, struct sipc_os_object *object);
 // SIPC_NO_HOST if there is none of this name.
 sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object);
+// The same for who only reads, and may claim nothing.
+sipc_status sipc_os_object_open_to_read(const char *name, struct sipc_os_object *object);
 // Gives back every claim made through this object.
 void sipc_os_object_close(struct sipc_os_object *object);
 // Whether the name that it was made with still leads to this object.
@@ -73,6 +75,9 @@ sipc_status sipc_os_object_is_mine(const struct sipc_os_object *object, bool *mi
 void sipc_os_object_touch(const struct sipc_os_object *object);
 // Reads without mapping: a short object is an error, not a fault.
 sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, size_t size);
+// The same from an offset on.
+sipc_status sipc_os_object_read_at(const struct sipc_os_object *object, void *to, size_t size,
+                                   uint64_t offset);
 // *lost becomes 1 when somebody has cut the object short and this process would have died of it.
 sipc_status sipc_os_object_map(const struct sipc_os_object *object, uint64_t size, void **base,
                                const sipc_word **lost);

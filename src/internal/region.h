@@ -24,6 +24,8 @@ struct sipc_slot {
     struct sipc_responder_line *responder;
     struct sipc_owner_line *owner;
     struct sipc_annex_line *annex;
+    struct sipc_caller_block *caller_counters;
+    struct sipc_responder_block *responder_counters;
     const struct sipc_os_object *object; // of the region: for the slot's claim
     const sipc_word *lost;               // of the region: 1: its memory was taken away
     uint8_t *request;
@@ -97,6 +99,13 @@ sipc_status sipc_region_create(struct sipc_region *region, const char *name, uin
 // past the deadline.
 sipc_status sipc_region_attach(struct sipc_region *region, const char *name,
                                const char *sealed_folder, bool any_owner, uint64_t deadline);
+// Opens the object of a complete region, of anybody's, to read its counters; its host may be gone.
+// The object is the caller's to close.
+sipc_status sipc_region_open_to_read(const char *name, const char *sealed_folder,
+                                     struct sipc_os_object *object, struct sipc_geometry *geometry);
+// The counters of a slot, if there is one of that index (counters.c).
+sipc_status sipc_region_counters(const struct sipc_region *region, uint32_t slot,
+                                 sipc_counters *counters);
 // Removes the name and the events' names: nobody finds the region any more. The host's part.
 void sipc_region_remove(struct sipc_region *region);
 void sipc_region_close(struct sipc_region *region);

@@ -8,6 +8,7 @@
 #ifndef SIPC_INTERNAL_WAIT_H
 #define SIPC_INTERNAL_WAIT_H
 
+#include "counting.h"
 #include "os.h"
 
 // A timeout becomes a point in time only when somebody asks: the fast path reads no clock.
@@ -46,9 +47,12 @@ struct sipc_waiter {
     void *context;
     struct sipc_event event;
     const struct sipc_wait_system *system;
-    sipc_word asleep;    // private: 1 from before the last look until it is awake
-    uint32_t spin;       // the budget now, in polls
-    uint32_t spin_first; // for as long as a wake costs, within the limits
+    struct sipc_wait_line *times; // where the waiting is counted; NULL: nowhere
+    uint64_t spin_from;           // when the spinning began that is timed; 0: none is
+    uint32_t spins;               // of one who waits for several slots
+    sipc_word asleep;             // private: 1 from before the last look until it is awake
+    uint32_t spin;                // the budget now, in polls
+    uint32_t spin_first;          // for as long as a wake costs, within the limits
     uint32_t spin_min;
     uint32_t spin_max;
     uint32_t yields;
@@ -85,6 +89,15 @@ static inline void sipc_waiter_begin(struct sipc_waiter *waiter) {
 
 // Whether what a role waits for is there (acquire).
 typedef bool sipc_ready(const void *role);
+
+// Of the spins one in SIPC_SAMPLE_INTERVAL is timed, and stands for all. Around it; if it was in
+// vain, the slow steps that follow take note of its end.
+SIPC_SELDOM void sipc_waiter_time_spin(struct sipc_waiter *waiter);
+SIPC_SELDOM void sipc_waiter_count_spin(struct sipc_waiter *waiter, uint64_t now);
+// Whether this spin of one who waits for several slots is to be timed.
+static inline bool sipc_waiter_samples_spin(struct sipc_waiter *waiter) {
+    return SIPC_UNLIKELY(++waiter->spins % SIPC_SAMPLE_INTERVAL == 0);
+}
 
 // The steps after spinning, which each role does itself: one look and one pause for each of
 // waiter->spin polls.

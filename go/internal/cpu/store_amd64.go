@@ -11,3 +11,13 @@ package cpu
 // On this processor a plain store is never seen before an earlier one, and the compiler moves no store across
 // another. The race detector, which would take it for what it is in Go, gets another function.
 func StoreRelease(word *uint32, value uint32) { *word = value }
+
+// Count adds to a counter that only the caller changes and others may read by an atomic load. It orders nothing.
+//
+//go:norace
+func Count(counter *uint64, n uint64) { *counter += n }
+
+// SetCounter stores into such a counter.
+//
+//go:norace
+func SetCounter(counter *uint64, value uint64) { *counter = value }

@@ -46,8 +46,8 @@ sipc_status sipc_os_object_create(const char *name, uint32_t mode, struct sipc_o
     return status;
 }
 
-sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object) {
-    int fd = shm_open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+static sipc_status open_object(const char *name, int access, struct sipc_os_object *object) {
+    int fd = shm_open(name, access | O_CLOEXEC | O_NOFOLLOW, 0);
     if (fd < 0 && errno == ENOENT)
         return sipc_fail(SIPC_NO_HOST, "there is no shared memory object \"%s\"", name);
     if (fd < 0 && errno == EACCES)
@@ -65,6 +65,14 @@ sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object)
         return sipc_fail(SIPC_NOT_A_REGION, "\"%s\" is not a shared memory object", name);
     }
     return keep(object, fd);
+}
+
+sipc_status sipc_os_object_open(const char *name, struct sipc_os_object *object) {
+    return open_object(name, O_RDWR, object);
+}
+
+sipc_status sipc_os_object_open_to_read(const char *name, struct sipc_os_object *object) {
+    return open_object(name, O_RDONLY, object);
 }
 
 void sipc_os_object_close(struct sipc_os_object *object) {
@@ -124,13 +132,19 @@ void sipc_os_object_touch(const struct sipc_os_object *object) {
 }
 
 sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, size_t size) {
+    return sipc_os_object_read_at(object, to, size, 0);
+}
+
+sipc_status sipc_os_object_read_at(const struct sipc_os_object *object, void *to, size_t size,
+                                   uint64_t offset) {
     ssize_t got;
-    do got = pread(descriptor(object), to, size, 0);
+    do got = pread(descriptor(object), to, size, (off_t)offset);
     while (got < 0 && errno == EINTR);
     if (got < 0) return sipc_os_fail(SIPC_SYSTEM, errno, "pread of a region");
     if ((size_t)got < size)
-        return sipc_fail(SIPC_BAD_GEOMETRY, "the object has %zd bytes, fewer than a header of %zu",
-                         got, size);
+        return sipc_fail(SIPC_BAD_GEOMETRY,
+                         "the object has %zd bytes from offset %llu on, fewer than %zu", got,
+                         (unsigned long long)offset, size);
     return SIPC_OK;
 }
 

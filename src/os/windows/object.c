@@ -232,6 +232,10 @@ sipc_status sipc_os_object_open(const char *object_name, struct sipc_os_object *
     return status;
 }
 
+sipc_status sipc_os_object_open_to_read(const char *name, struct sipc_os_object *object) {
+    return sipc_os_object_open(name, object);
+}
+
 void sipc_os_object_close(struct sipc_os_object *object) {
     free_object(sipc_os_windows_object(object));
 }
@@ -287,16 +291,21 @@ sipc_status sipc_os_object_is_mine(const struct sipc_os_object *object, bool *mi
 
 // A section cannot shrink: a view of a part that is there stays readable.
 sipc_status sipc_os_object_read(const struct sipc_os_object *object, void *to, size_t size) {
+    return sipc_os_object_read_at(object, to, size, 0);
+}
+
+sipc_status sipc_os_object_read_at(const struct sipc_os_object *object, void *to, size_t size,
+                                   uint64_t offset) {
     uint64_t there;
     sipc_status status = sipc_os_object_size(object, &there);
-    if (!status && there < size)
-        status =
-            sipc_fail(SIPC_BAD_GEOMETRY, "the object has %llu bytes, fewer than a header of %zu",
-                      (unsigned long long)there, size);
+    if (!status && (there < offset || there - offset < size))
+        status = sipc_fail(SIPC_BAD_GEOMETRY,
+                           "the object has %llu bytes, fewer than %zu from offset %llu on",
+                           (unsigned long long)there, size, (unsigned long long)offset);
     void *at;
-    if (!status) status = view(object, FILE_MAP_READ, size, &at);
+    if (!status) status = view(object, FILE_MAP_READ, offset + size, &at);
     if (status) return status;
-    memcpy(to, at, size);
+    memcpy(to, (const uint8_t *)at + offset, size);
     UnmapViewOfFile(at);
     return SIPC_OK;
 }

@@ -100,6 +100,10 @@ bool fault_syscall_may_fail(long number, ...);
 #define sipc_set_bits(word, bits) FAULT_STORE("sipc_set_bits " #word, sipc_set_bits(word, bits))
 #define sipc_clear_bits(word, bits)                                                                \
     FAULT_STORE("sipc_clear_bits " #word, sipc_clear_bits(word, bits))
+#define sipc_counter_store(counter, value)                                                         \
+    FAULT_STORE("sipc_counter_store " #counter, sipc_counter_store(counter, value))
+#define sipc_counter_add(counter, value)                                                           \
+    FAULT_STORE("sipc_counter_add " #counter, sipc_counter_add(counter, value))
 #define sipc_publish(word, value) FAULT_STORE("sipc_publish " #word, sipc_publish(word, value))
 #define sipc_exchange_barrier(word, value)                                                         \
     FAULT_UPDATE("sipc_exchange_barrier " #word, sipc_exchange_barrier(word, value))

@@ -16,6 +16,8 @@ void slot_by_hand_make(struct slot_by_hand *made, uint32_t index, uint32_t reque
                  .responder = allocate_lines(sizeof(struct sipc_responder_line)),
                  .owner = allocate_lines(sizeof(struct sipc_owner_line)),
                  .annex = allocate_lines(sizeof(struct sipc_annex_line)),
+                 .caller_counters = allocate_lines(sizeof(struct sipc_caller_block)),
+                 .responder_counters = allocate_lines(sizeof(struct sipc_responder_block)),
                  .request = allocate_lines(sipc_room(request_capacity)),
                  .response = allocate_lines(sipc_room(response_capacity)),
                  .request_capacity = request_capacity,
@@ -34,6 +36,8 @@ void slot_by_hand_free(struct slot_by_hand *made) {
     free_lines(made->slot.responder);
     free_lines(made->slot.owner);
     free_lines(made->slot.annex);
+    free_lines(made->slot.caller_counters);
+    free_lines(made->slot.responder_counters);
     free_lines(made->slot.request);
     free_lines(made->slot.response);
     free_real_event(&made->slot.wakes_caller);

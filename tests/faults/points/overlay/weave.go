@@ -19,6 +19,7 @@ var shared = map[string]bool{"turnLine": true, "responderLine": true, "ownerLine
 // build: nobody shall forget one.
 var helpers = map[string]string{
 	"atomic.StoreUint32": "faultDo", "atomic.StoreInt64": "faultDo", "cpu.StoreRelease": "faultDo", "cpu.CopySmall": "faultDo",
+	"cpu.Count": "faultDo", "cpu.SetCounter": "faultDo",
 	"atomic.SwapUint32": "faultUpdate", "atomic.AddInt32": "faultUpdate", "atomic.AddUint32": "faultUpdate",
 	"atomic.CompareAndSwapUint32": "faultUpdate",
 
