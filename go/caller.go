@@ -120,6 +120,7 @@ func (c *caller) publish(messageID uint32, payload []byte) {
 	if waiting := publish(&slot.turn.callerState, c.own, &slot.responder.waiting); waiting != 0 {
 		slot.ringResponder(waiting)
 	}
+	c.countRequest(len(payload))
 }
 
 // prepare writes all of a request but the word that hands it over. The payload first, then the fields, then the word: the
@@ -139,7 +140,6 @@ func (c *caller) prepare(messageID uint32, payload []byte) {
 	}
 	c.tiny = true
 	c.handOver(codeRequest|flagTiny, low)
-	c.countRequest(len(payload))
 }
 
 // publishInPlace is publish for a payload that stands in the request buffer, where the flags say, and is not tiny or
@@ -151,7 +151,6 @@ func (c *caller) publishInPlace(messageID, size, flags uint32) {
 	line.flags = flags
 	c.tiny = false
 	c.handOver(codeRequest, 0)
-	c.countRequest(int(size))
 }
 
 // handOver publishes what was written; low are the low bits of its transport id.

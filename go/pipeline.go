@@ -127,12 +127,14 @@ func (p *Pipeline) open(ctx context.Context, depth int) *CallError {
 	p.flights, p.batch = make([]flight, depth), make([]*flight, 0, depth)
 	for i := range p.flights {
 		p.flights[i].caller = held[i]
+		held[i].grouped = true
 	}
 	err := p.leadGroup()
 	if err == nil && p.pool.enlist(p) {
 		return nil
 	}
 	for _, c := range held {
+		c.grouped = false
 		p.pool.release(c)
 	}
 	if err == nil {
@@ -150,6 +152,7 @@ func (p *Pipeline) leadGroup() (err error) {
 	p.wait = newWaiter(&lead.annex.callerBell, &lead.annex.callerWaiting, &p.leave, p.ready, pipelineBell{p.bell, p},
 		p.flights[0].wait.policy)
 	p.wait.asleepAs = waitingFirstLead + uint32(lead.index)
+	p.wait.times = lead.callerWaits()
 	for i := range p.flights[1:] {
 		p.wait.others = append(p.wait.others, &p.flights[i+1].slot.annex.callerWaiting)
 	}
@@ -307,6 +310,7 @@ func (p *Pipeline) depart(f *flight, l *limit, s *Submission) {
 	// that who is about to sleep does not miss it.
 	cpu.StoreRelease(&f.state, flightInFlight)
 	cpu.StoreRelease(&f.slot.turn.callerState, f.own)
+	f.countRequest(len(s.Request))
 	p.departing = nil
 	p.uncounted++
 	p.batch = append(p.batch, f)

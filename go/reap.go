@@ -242,10 +242,10 @@ func (p *Pipeline) giveUp(f *flight, why ending, cause error) (size int, failed 
 	case !sound:
 		return 0, p.pool.lost(MaybeExecuted)
 	case where == nowhere && why == endPipeline:
-		return 0, callError(either(f.fate(), ErrClosed, ErrClosedMaybeExecuted), f.fate(), nil,
-			"the pipeline was closed; the request was %v", f.fate())
+		return 0, f.counted(callError(either(f.fate(), ErrClosed, ErrClosedMaybeExecuted), f.fate(), nil,
+			"the pipeline was closed; the request was %v", f.fate()))
 	case where == nowhere:
-		return 0, p.pool.gaveUp(&f.limit, why, f.fate(), cause)
+		return 0, f.counted(p.pool.gaveUp(&f.limit, why, f.fate(), cause))
 	}
 	return p.receive(f, where)
 }
@@ -305,6 +305,9 @@ func (p *Pipeline) anyInFlight() bool {
 
 // spin looks for a response that comes soon.
 func (p *Pipeline) spin() bool {
+	if p.wait.samplesSpin() {
+		p.wait.spinBegins()
+	}
 	for polls := p.wait.budget; polls > 0; polls-- {
 		at := p.oldest
 		if polls%lookAside == 0 {
@@ -314,6 +317,9 @@ func (p *Pipeline) spin() bool {
 		f := &p.flights[at]
 		if f.isInFlight() && f.find() != nowhere {
 			p.disordered = p.disordered || at != p.oldest
+			if p.wait.spinTimed {
+				p.wait.spinEnded(p.wait.system.now())
+			}
 			return true
 		}
 		p.flights[0].rest(1)
@@ -435,6 +441,7 @@ func (p *Pipeline) end(why ending, cause error) {
 	close(p.over)
 	p.pool.discharge(p)
 	for i := range p.flights {
+		p.flights[i].grouped = false
 		p.pool.release(p.flights[i].caller)
 	}
 }

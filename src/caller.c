@@ -137,7 +137,7 @@ static bool ended_by_death(const struct sipc_slot *slot) {
 
 static sipc_counter *counter_of(const struct sipc_slot *slot, sipc_status status) {
     struct sipc_caller_block *counters = slot->caller_counters;
-    switch (status) {
+    switch ((int)status) {
     case SIPC_HANDLER_FAILED:
         return &counters->handler_failed;
     case SIPC_RESPONSE_TOO_LARGE:
@@ -150,6 +150,8 @@ static sipc_counter *counter_of(const struct sipc_slot *slot, sipc_status status
     case SIPC_PEER_DIED:
     case SIPC_PEER_DIED_MAYBE_EXECUTED:
         return &counters->peer_died;
+    case SIPC_LEFT: // the call goes on in another slot
+        return &counters->closed;
     case SIPC_CLOSED:
     case SIPC_CLOSED_MAYBE_EXECUTED:
         return ended_by_death(slot) ? &counters->peer_died : &counters->closed;

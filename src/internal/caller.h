@@ -40,8 +40,8 @@ struct sipc_caller {
     uint8_t telling;       // bits of enum sipc_telling
     bool roams;            // it waits, and would move
     const struct sipc_caller_moves *moves; // NULL: its requests stay where they are
-    bool grouped;          // another waits for its response, with others
-    uint64_t published_at; // of the last sampled request
+    bool grouped;                          // another waits for its response, with others
+    uint64_t published_at;                 // of the last sampled request
     struct sipc_waiter waiter;
 };
 
