@@ -16,10 +16,10 @@ static _Thread_local struct echo_buffers own;
 
 struct echo_buffers echo_private_buffers(void) {
     if (own.request) return own;
-    unsigned char *memory = aligned_alloc(4096, 2 * BARE_MAX_SIZE);
-    if (!memory) return own;
-    memset(memory, 0, 2 * BARE_MAX_SIZE);
-    own = (struct echo_buffers){memory, memory + BARE_MAX_SIZE};
+    own.request = aligned_alloc(4096, 2 * BARE_MAX_SIZE);
+    if (!own.request) return own;
+    memset(own.request, 0, 2 * BARE_MAX_SIZE);
+    own.response = own.request + BARE_MAX_SIZE;
     return own;
 }
 

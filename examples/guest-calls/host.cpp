@@ -7,9 +7,10 @@
 // the guest again, and so on.
 #include "DirectHost.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <map>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -19,9 +20,14 @@ namespace {
 constexpr uint32_t kPrice = MSG_ID_USER;     // guests ask it of an item
 constexpr uint32_t kTotal = MSG_ID_USER + 1; // the host asks it of items, with a blank between them
 
-const std::map<std::string, double> prices = {{"apple", 0.5}, {"pear", 0.75}, {"wine", 9}};
-const std::map<std::string, std::string> parts = {{"basket", "apple apple pear"},
-                                                  {"hamper", "basket basket wine"}};
+constexpr struct {
+    const char *item;
+    double price;
+} kPrices[] = {{"apple", 0.5}, {"pear", 0.75}, {"wine", 9}};
+
+constexpr struct {
+    const char *item, *parts;
+} kComposed[] = {{"basket", "apple apple pear"}, {"hamper", "basket basket wine"}};
 
 double Total(shm::DirectHost &host, const std::string &items) {
     std::vector<uint8_t> response;
@@ -35,11 +41,12 @@ double Total(shm::DirectHost &host, const std::string &items) {
 }
 
 double Price(shm::DirectHost &host, const std::string &item) {
-    auto composed = parts.find(item);
-    if (composed != parts.end()) return Total(host, composed->second);
-    auto found = prices.find(item);
-    if (found == prices.end()) throw std::runtime_error("nobody sells a " + item);
-    return found->second;
+    const auto is_it = [&](const auto &known) { return item == known.item; };
+    const auto *composed = std::find_if(std::begin(kComposed), std::end(kComposed), is_it);
+    if (composed != std::end(kComposed)) return Total(host, composed->parts);
+    const auto *simple = std::find_if(std::begin(kPrices), std::end(kPrices), is_it);
+    if (simple == std::end(kPrices)) throw std::runtime_error("nobody sells a " + item);
+    return simple->price;
 }
 
 } // namespace
