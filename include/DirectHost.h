@@ -259,6 +259,9 @@ struct Completion {
 /** One request of several; see sipc_submission. */
 using Submission = sipc_submission;
 
+/** What became of one request, as Pipeline::ReapInto() writes it; see sipc_completion. */
+using Outcome = sipc_completion;
+
 class DirectGuest;
 
 /**
@@ -348,6 +351,17 @@ public:
         return Heard(completed, [&] {
             return sipc_pipeline_reap(pipeline_, most, detail::Nanoseconds(wait), reaped);
         });
+    }
+
+    /**
+     * Writes what can be completed to an array, and calls nothing; see sipc_pipeline_reap_into().
+     * @param outcomes receives it; the responses are valid until the next submit or Close().
+     * @param capacity how many at most; 1 at least. @param reaped receives how many there are.
+     * @param wait how long to wait if there is none; zero: not at all.
+     */
+    Error ReapInto(Outcome *outcomes, uint32_t capacity, uint32_t &reaped, Timeout wait = Forever) {
+        return Error(sipc_pipeline_reap_into(pipeline_, outcomes, capacity,
+                                             detail::Nanoseconds(wait), &reaped));
     }
 
     /** @return requests that were submitted and not completed. */

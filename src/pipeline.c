@@ -38,15 +38,17 @@ struct sipc_pipeline {
     void *context;
     uint32_t depth;
     uint32_t in_flight;
-    uint32_t timed;     // of these, with a deadline
-    uint64_t first_end; // none of these is earlier
-    uint32_t next;      // where the next request goes, if that slot is free
-    uint32_t oldest;    // where the next response is expected
-    uint32_t aside;     // where else to look
-    uint32_t overtaken; // how often others were answered before the oldest
-    bool disordered;    // the last response was not the one that was expected
-    sipc_word roused;   // 1: no wait goes on; by any thread
-    bool reaping;       // completions are being told
+    uint32_t timed;            // of these, with a deadline
+    uint64_t first_end;        // none of these is earlier
+    uint32_t next;             // where the next request goes, if that slot is free
+    uint32_t oldest;           // where the next response is expected
+    uint32_t aside;            // where else to look
+    uint32_t overtaken;        // how often others were answered before the oldest
+    sipc_completion *into;     // where completions go instead of being told; NULL: they are told
+    sipc_completion *into_end; // the end of that array
+    bool disordered;           // the last response was not the one that was expected
+    sipc_word roused;          // 1: no wait goes on; by any thread
+    bool reaping;              // completions are being told
     struct flight flights[];
 };
 
@@ -423,7 +425,10 @@ SIPC_ALWAYS_INLINE void complete(sipc_pipeline *pipeline, struct flight *flight,
                                         .response = answer->data,
                                         .response_size = answer->size,
                                         .message_id = answer->message_id};
-    pipeline->completed(pipeline->context, &completion);
+    if (pipeline->into)
+        *pipeline->into++ = completion;
+    else
+        pipeline->completed(pipeline->context, &completion);
     flight->state = flight->session->caller.abandoned ? ABANDONED : LANDED;
 }
 
@@ -497,8 +502,12 @@ static bool is_hopeless(const sipc_pipeline *pipeline, const struct flight *flig
     return now >= flight->end;
 }
 
+static bool has_room(const sipc_pipeline *pipeline) {
+    return !pipeline->into || pipeline->into < pipeline->into_end;
+}
+
 // Ends the requests whose deadline has passed, whose responder has died, or all of a host that
-// closes.
+// closes. Those for whose completion there is no room are left for the next time.
 static uint32_t end_the_hopeless(sipc_pipeline *pipeline) {
     uint64_t now = pipeline->timed ? sipc_os_now() : 0;
     uint64_t first_end = SIPC_NEVER;
@@ -507,7 +516,7 @@ static uint32_t end_the_hopeless(sipc_pipeline *pipeline) {
         struct flight *flight = &pipeline->flights[i];
         if (flight->state != IN_FLIGHT) continue;
         enum sipc_wait_result why;
-        if (!is_hopeless(pipeline, flight, now, &why)) {
+        if (!has_room(pipeline) || !is_hopeless(pipeline, flight, now, &why)) {
             if (flight->end < first_end) first_end = flight->end;
             continue;
         }
@@ -617,21 +626,45 @@ static uint32_t reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns) {
     return wait_for_some(pipeline, most, sipc_deadline_at(&deadline));
 }
 
-sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
-                               uint32_t *reaped) {
-    if (reaped) *reaped = 0;
+static sipc_status begin_reap(const sipc_pipeline *pipeline) {
     sipc_status status = check_pipeline(pipeline);
-    if (status) return status;
-    if (pipeline->reaping)
-        return sipc_fail(SIPC_BUSY, "called from a completion; reap when that has returned");
+    if (status || !pipeline->reaping) return status;
+    return sipc_fail(SIPC_BUSY, "called from a completion; reap when that has returned");
+}
+
+static sipc_status reap_now(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
+                            uint32_t *reaped) {
     pipeline->reaping = true;
     bool open = sipc_session_enter_call(pipeline->lead);
-    uint32_t done =
-        open ? reap(pipeline, most ? most : UINT32_MAX, wait_ns) : end_the_hopeless(pipeline);
+    uint32_t done = open ? reap(pipeline, most, wait_ns) : end_the_hopeless(pipeline);
     sipc_session_leave(pipeline->lead);
     pipeline->reaping = false;
     if (reaped) *reaped = done;
     return open || done > 0 ? SIPC_OK : sipc_calls_closed(pipeline->calls, SIPC_CLOSED);
+}
+
+sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
+                               uint32_t *reaped) {
+    if (reaped) *reaped = 0;
+    sipc_status status = begin_reap(pipeline);
+    return status ? status : reap_now(pipeline, most ? most : UINT32_MAX, wait_ns, reaped);
+}
+
+sipc_status sipc_pipeline_reap_into(sipc_pipeline *pipeline, sipc_completion *completions,
+                                    uint32_t capacity, uint64_t wait_ns, uint32_t *reaped) {
+    if (reaped) *reaped = 0;
+    sipc_status status = begin_reap(pipeline);
+    if (status) return status;
+    if (!completions || capacity == 0 || !reaped)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "completions is %s, capacity %u and reaped %s; pass room for one at least "
+                         "and where to say how many there are",
+                         completions ? "given" : "NULL", capacity, reaped ? "given" : "NULL");
+    pipeline->into = completions;
+    pipeline->into_end = completions + capacity;
+    status = reap_now(pipeline, capacity, wait_ns, reaped);
+    pipeline->into = NULL;
+    return status;
 }
 
 sipc_status sipc_pipeline_close(sipc_pipeline *pipeline) {

@@ -403,14 +403,15 @@ typedef struct sipc_completion {
     sipc_status status;     /**< As of sipc_host_call(); its fate by sipc_status_fate(). */
     uint32_t message_id;    /**< The response's message id. */
     uint32_t response_size; /**< Bytes at response. */
-    const void *response;   /**< In the slot, valid until the function that hears of it returns;
-                                 NULL if there is none. */
+    const void *response;   /**< In the slot; NULL if there is none. Valid until the function that
+                                 hears of it returns; from sipc_pipeline_reap_into(), until the next
+                                 request is submitted or the pipeline closed. */
 } sipc_completion;
 
 /**
  * Hears of each request that was submitted, once, from inside sipc_pipeline_reap() or
- * sipc_pipeline_close(). May submit, into other slots than the one that it hears of; must not reap
- * or close.
+ * sipc_pipeline_close(), unless sipc_pipeline_reap_into() has told it. May submit, into other slots
+ * than the one that it hears of; must not reap or close.
  * @param context as given to sipc_pipeline_open(). @param completion valid until it returns.
  */
 typedef void (*sipc_completed)(void *context, const sipc_completion *completion);
@@ -489,6 +490,22 @@ SIPC_API sipc_status sipc_pipeline_submit_many(sipc_pipeline *pipeline,
  */
 SIPC_API sipc_status sipc_pipeline_reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
                                         uint32_t *reaped);
+
+/**
+ * The same, and no function is called: the completions are written to an array.
+ *
+ * Their responses stay in the slots until the next request is submitted or the pipeline closed, so
+ * that all of a batch can be looked at before the next one is sent.
+ * @param pipeline a pipeline. @param completions receives them, in the order in which they came.
+ * @param capacity how many at most, those without a response too; 1 at least. What is left is there
+ * for the next reap.
+ * @param wait_ns how long to wait if there is none: 0, or up to SIPC_FOREVER.
+ * @param reaped receives how many there are; not NULL. 0 after the wait, or if nothing is in
+ * flight.
+ * @return as sipc_pipeline_reap().
+ */
+SIPC_API sipc_status sipc_pipeline_reap_into(sipc_pipeline *pipeline, sipc_completion *completions,
+                                             uint32_t capacity, uint64_t wait_ns, uint32_t *reaped);
 
 /**
  * Says whether handlers can see the deadlines of the requests that are submitted from here on.

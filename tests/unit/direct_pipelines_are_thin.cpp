@@ -113,6 +113,23 @@ void several_are_submitted_at_once(void **) {
     assert_int_equal(sum, 1 * 3 + 3 * 5);
 }
 
+void outcomes_are_taken_into_an_array(void **) {
+    Served served;
+    shm::Pipeline pipeline = open(served, 2);
+    const shm::Submission asked[] = {{"one", 3, MSG_ID_NORMAL, 1}, {"three", 5, MSG_ID_NORMAL, 3}};
+    uint32_t submitted = 0;
+    assert_false(static_cast<bool>(pipeline.SubmitMany(asked, 2, submitted)));
+    unsigned sum = 0;
+    while (pipeline.InFlight() > 0) {
+        shm::Outcome outcomes[2];
+        uint32_t reaped = 0;
+        assert_false(static_cast<bool>(pipeline.ReapInto(outcomes, 2, reaped)));
+        for (uint32_t i = 0; i < reaped; i++)
+            sum += static_cast<unsigned>(outcomes[i].tag) * outcomes[i].response_size;
+    }
+    assert_int_equal(sum, 1 * 3 + 3 * 5);
+}
+
 void requests_are_written_in_place(void **) {
     Served served;
     shm::Pipeline pipeline = open(served, 1);
@@ -266,6 +283,7 @@ int main() {
     const CMUnitTest tests[] = {
         PROMISE(each_request_completes_once_with_its_response),
         PROMISE(several_are_submitted_at_once),
+        PROMISE(outcomes_are_taken_into_an_array),
         PROMISE(requests_are_written_in_place),
         PROMISE(a_deadline_and_the_close_tell_the_fate),
         PROMISE(a_moved_pipeline_takes_its_requests_along),

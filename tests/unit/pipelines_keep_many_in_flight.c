@@ -19,7 +19,7 @@ static struct {
     sipc_status statuses[MOST * 64];
     unsigned wrong; // responses that are not their request's
     sipc_pipeline *nested;
-    sipc_status reaped_inside, closed_inside, submitted_inside;
+    sipc_status reaped_inside, taken_inside, closed_inside, submitted_inside;
 } told;
 
 // A request says its tag and fills the rest with what follows from it.
@@ -52,6 +52,9 @@ static void take_note(void *context, const sipc_completion *completion) {
     told.count++;
     if (!told.nested) return;
     told.reaped_inside = sipc_pipeline_reap(told.nested, 0, 0, NULL);
+    sipc_completion taken;
+    uint32_t reaped;
+    told.taken_inside = sipc_pipeline_reap_into(told.nested, &taken, 1, 0, &reaped);
     told.closed_inside = sipc_pipeline_close(told.nested);
 }
 
@@ -313,6 +316,72 @@ static void who_is_late_is_told_while_others_are_answered(void **state) {
     pair_close(&pair);
 }
 
+// All that a batch brought back can be looked at side by side; nobody else hears of it.
+static void completions_are_taken_into_an_array(void **state) {
+    (void)state;
+    open_pair(8, 8, NULL, echo);
+    sipc_pipeline *pipeline = open_pipeline(pair.host, 8);
+    for (uint64_t tag = 0; tag < 4000; tag += 8) {
+        sipc_completion taken[9];
+        uint32_t count = 0, reaped;
+        for (uint64_t i = 0; i < 8; i++)
+            assert_int_equal(submit(pipeline, tag + i, SIPC_DEFAULT_TIMEOUT), SIPC_OK);
+        while (count < 8) {
+            const uint32_t room = count < 5 ? 5 - count : 9 - count;
+            assert_int_equal(
+                sipc_pipeline_reap_into(pipeline, taken + count, room, SIPC_FOREVER, &reaped),
+                SIPC_OK);
+            assert_in_range(reaped, 1, room);
+            count += reaped;
+        }
+        assert_int_equal(count, 8);
+        bool seen[8] = {false};
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(taken[i].status, SIPC_OK);
+            assert_in_range(taken[i].tag, tag, tag + 7);
+            assert_false(seen[taken[i].tag - tag]);
+            seen[taken[i].tag - tag] = true;
+            assert_true(answers(&taken[i], taken[i].tag));
+        }
+        assert_int_equal(sipc_pipeline_reap_into(pipeline, taken, 9, SIPC_FOREVER, &reaped),
+                         SIPC_OK);
+        assert_int_equal(reaped, 0);
+    }
+    assert_int_equal(told.count, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    pair_close(&pair);
+}
+
+// Also of requests that end without a response there are never more than the array takes, and none
+// is lost.
+static void an_array_takes_no_more_than_it_has_room_for(void **state) {
+    (void)state;
+    sipc_host *host = open_host(fresh_name(), 4, 256, NULL);
+    sipc_pipeline *pipeline = open_pipeline(host, 4);
+    for (uint64_t tag = 0; tag < 4; tag++)
+        assert_int_equal(submit(pipeline, tag, tag == 3 ? SIPC_FOREVER : SOON), SIPC_OK);
+    unsigned sum = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        sipc_completion taken[2] = {{.tag = 99}, {.tag = 99}};
+        uint32_t reaped;
+        assert_int_equal(sipc_pipeline_reap_into(pipeline, taken, 1, SIPC_FOREVER, &reaped),
+                         SIPC_OK);
+        assert_int_equal(reaped, 1);
+        assert_int_equal(taken[0].status, SIPC_TIMEOUT);
+        assert_null(taken[0].response);
+        assert_int_equal(taken[1].tag, 99);
+        sum += 1 + (unsigned)taken[0].tag;
+    }
+    assert_int_equal(sum, 1 + 2 + 3);
+    assert_int_equal(sipc_pipeline_in_flight(pipeline), 1);
+    // What a close gives up is told as ever.
+    assert_int_equal(told.count, 0);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.tags[0], 3);
+    sipc_host_close(host);
+}
+
 static void requests_can_be_written_in_place(void **state) {
     (void)state;
     pair_open(&pair, 2, 256, NULL, echo, NULL);
@@ -426,6 +495,7 @@ static void a_completion_may_not_reap_or_close(void **state) {
     assert_int_equal(submit(pipeline, 9, SIPC_FOREVER), SIPC_OK);
     reap_until(pipeline, 1);
     assert_int_equal(told.reaped_inside, SIPC_BUSY);
+    assert_int_equal(told.taken_inside, SIPC_BUSY);
     assert_int_equal(told.closed_inside, SIPC_BUSY);
     assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
     pair_close(&pair);
@@ -454,6 +524,13 @@ static void bad_input_is_refused(void **state) {
     assert_int_equal(sipc_pipeline_submit(pipeline, 0, large, sizeof large, SOON, 0),
                      SIPC_REQUEST_TOO_LARGE);
     assert_int_equal(sipc_pipeline_submit(NULL, 0, "", 1, SOON, 0), SIPC_INVALID_ARGUMENT);
+    sipc_completion taken;
+    uint32_t reaped;
+    assert_int_equal(sipc_pipeline_reap_into(pipeline, NULL, 1, 0, &reaped), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_reap_into(pipeline, &taken, 0, 0, &reaped),
+                     SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_reap_into(pipeline, &taken, 1, 0, NULL), SIPC_INVALID_ARGUMENT);
+    assert_int_equal(sipc_pipeline_reap_into(NULL, &taken, 1, 0, &reaped), SIPC_INVALID_ARGUMENT);
     assert_int_equal(sipc_pipeline_in_flight(pipeline), 0);
     assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
     assert_int_equal(sipc_pipeline_close(NULL), SIPC_OK);
@@ -474,6 +551,8 @@ int main(int count, char **arguments) {
         TEST(all_of_a_batch_are_answered),
         TEST(a_batch_ends_at_the_first_that_cannot_be_sent),
         TEST(who_is_late_is_told_while_others_are_answered),
+        TEST(completions_are_taken_into_an_array),
+        TEST(an_array_takes_no_more_than_it_has_room_for),
         TEST(requests_can_be_written_in_place),
         TEST(a_deadline_tells_the_fate_and_frees_the_slot_when_it_is_free),
         TEST(without_a_guest_a_request_is_not_started),
