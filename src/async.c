@@ -29,7 +29,7 @@ struct sipc_async {
     struct entry *first;
     struct entry **last;
     sipc_word open;    // requests that are not complete
-    sipc_word closing; // 1: the thread gives up what is open
+    sipc_word closing; // 1: the thread gives up what is open; 2: the pipeline is all its own
     sipc_word idle;    // 1: the thread parks on this
     sipc_word room;    // changes with each completion, parked on by those who wait for one
     sipc_word waiting; // how many those are
@@ -122,6 +122,8 @@ static void run(void *context) {
         send_all(async, take_queue(async));
         (void)sipc_pipeline_reap(async->pipeline, 0, SIPC_FOREVER, NULL);
     }
+    // Who closes has still to let go of it.
+    while (sipc_load_acquire(&async->closing) != 2) sipc_os_park(&async->closing, 1, SIPC_NEVER);
     sipc_pipeline_close(async->pipeline);
     for (struct entry *entry = take_queue(async), *next; entry; entry = next) {
         next = entry->next;
@@ -201,6 +203,8 @@ sipc_status sipc_async_close(sipc_async *async) {
         return sipc_fail(SIPC_BUSY, "called from a completion; close from another thread");
     sipc_exchange_barrier(&async->closing, 1);
     bring_news(async);
+    sipc_store_release(&async->closing, 2);
+    sipc_os_unpark(&async->closing, 1);
     while (sipc_load_acquire(&async->gone) == 0) sipc_os_park(&async->gone, 0, SIPC_NEVER);
     sipc_os_thread_join(async->thread);
     free(async);

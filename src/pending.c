@@ -45,9 +45,9 @@ static sipc_status check_takeable(const sipc_request *request, const sipc_pendin
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "the request is not one that the library gave to a handler");
     const struct sipc_responder *responder = request->origin;
-    if (responder->taken || responder->seen != request->state ||
-        !(sipc_load_acquire(&responder->pending) & SIPC_ANSWERING ||
-          sipc_load_acquire(&responder->pending) == 0))
+    const uint32_t last = sipc_load_acquire(&responder->pending);
+    const bool answered = last == 0 || (last & SIPC_ANSWERING);
+    if (responder->taken || responder->seen != request->state || !answered)
         return sipc_fail(SIPC_BUSY, "a request of slot %u was taken already, and is not answered",
                          request->slot);
     return SIPC_OK;
@@ -151,6 +151,9 @@ sipc_status sipc_pending_respond(sipc_pending pending, sipc_status status, const
                          "the request was answered already, or there is none; answer once");
     const struct sipc_slot *slot = responder->slot;
     const sipc_request request = responder->store->request;
+    // Release: the store is read. The region's words say so as well to who takes the next request,
+    // but only to who knows that both mappings are one memory.
+    sipc_store_release(&responder->pending, pending.state | SIPC_ANSWERING);
     const sipc_response result = place(slot, response, size);
     const bool sound = sipc_responder_answer_taken(slot, pending.state, &request, status, &result);
     complete(responder, pending.state);

@@ -18,6 +18,7 @@
 
 // Where a handler leaves its requests, and how many there are.
 struct desk {
+    pthread_mutex_t lock; // guards pending: that two mappings are one memory, not everybody knows
     sipc_pending pending[SLOTS];
     _Atomic uint32_t count;
     struct gate left; // opened for each
@@ -26,6 +27,14 @@ struct desk {
 static void desk_make(struct desk *desk) {
     atomic_store(&desk->count, 0);
     gate_make(&desk->left);
+    assert_int_equal(pthread_mutex_init(&desk->lock, NULL), 0);
+}
+
+static sipc_pending left_at(struct desk *desk, uint32_t at) {
+    pthread_mutex_lock(&desk->lock);
+    const sipc_pending pending = desk->pending[at];
+    pthread_mutex_unlock(&desk->lock);
+    return pending;
 }
 
 static sipc_status leave_on_desk(void *context, const sipc_request *request,
@@ -33,8 +42,12 @@ static sipc_status leave_on_desk(void *context, const sipc_request *request,
     (void)response;
     struct desk *desk = context;
     const uint32_t at = atomic_load(&desk->count);
-    sipc_status status = sipc_request_take(request, &desk->pending[at % SLOTS]);
+    sipc_pending pending;
+    sipc_status status = sipc_request_take(request, &pending);
     if (status) return status;
+    pthread_mutex_lock(&desk->lock);
+    desk->pending[at % SLOTS] = pending;
+    pthread_mutex_unlock(&desk->lock);
     atomic_store(&desk->count, at + 1);
     gate_open(&desk->left);
     return SIPC_PENDING;
@@ -119,7 +132,7 @@ static void answer_a_round(struct pair *pair, struct desk *desk, uint32_t round)
     }
     for (uint32_t i = 0; i < SLOTS; i++) gate_pass(&desk->left);
     for (uint32_t i = 0; i < SLOTS; i++)
-        answer_with_request(desk->pending[round % 2 ? i : SLOTS - 1 - i], round % 3 == 0);
+        answer_with_request(left_at(desk, round % 2 ? i : SLOTS - 1 - i), round % 3 == 0);
     for (uint32_t i = 0; i < SLOTS; i++)
         assert_got(&asking[i], SIPC_OK, asking[i].request, asking[i].size);
 }
@@ -167,7 +180,7 @@ static void call_or_answer(void *context, unsigned index) {
     for (uint32_t i = 0; i < CALLS; i++) {
         if (index % 2) {
             gate_pass(&desk->left);
-            const sipc_pending pending = desk->pending[0];
+            const sipc_pending pending = left_at(desk, 0);
             const sipc_request *request = sipc_pending_request(pending);
             uint32_t sent = 0;
             memcpy(&sent, request->data, sizeof sent);
@@ -299,14 +312,14 @@ static void an_answer_after_the_caller_gave_up_reaches_nobody(void **state) {
         start_asking(&late, pair.host, 0, size, 20 * MILLISECOND);
         gate_pass(&desk.left);
         assert_got(&late, SIPC_TIMEOUT_MAYBE_EXECUTED, NULL, 0);
-        assert_int_equal(sipc_pending_is_cancelled(desk.pending[0]), 1);
-        assert_int_equal(sipc_request_is_cancelled(sipc_pending_request(desk.pending[0])), 1);
+        assert_int_equal(sipc_pending_is_cancelled(left_at(&desk, 0)), 1);
+        assert_int_equal(sipc_request_is_cancelled(sipc_pending_request(left_at(&desk, 0))), 1);
         // The slot is out of use until then.
         start_asking(&next, pair.host, 0, size, SIPC_FOREVER);
-        assert_int_equal(sipc_pending_respond(desk.pending[0], SIPC_OK, "late", 4), SIPC_OK);
+        assert_int_equal(sipc_pending_respond(left_at(&desk, 0), SIPC_OK, "late", 4), SIPC_OK);
         gate_pass(&desk.left);
-        assert_int_equal(sipc_pending_is_cancelled(desk.pending[1]), 0);
-        assert_int_equal(sipc_pending_respond(desk.pending[1], SIPC_OK, "mine", 4), SIPC_OK);
+        assert_int_equal(sipc_pending_is_cancelled(left_at(&desk, 1)), 0);
+        assert_int_equal(sipc_pending_respond(left_at(&desk, 1), SIPC_OK, "mine", 4), SIPC_OK);
         assert_got(&next, SIPC_OK, "mine", 4);
         pair_close(&pair);
         gate_free(&desk.left);
@@ -324,9 +337,9 @@ static void a_host_that_closes_does_not_wait_for_it(void **state) {
     gate_pass(&desk.left);
     sipc_host_shutdown(pair.host);
     assert_got(&asking, SIPC_CLOSED_MAYBE_EXECUTED, NULL, 0);
-    assert_int_equal(sipc_pending_is_cancelled(desk.pending[0]), 1);
+    assert_int_equal(sipc_pending_is_cancelled(left_at(&desk, 0)), 1);
     sipc_host_close(pair.host);
-    assert_int_equal(sipc_pending_respond(desk.pending[0], SIPC_OK, "late", 4), SIPC_OK);
+    assert_int_equal(sipc_pending_respond(left_at(&desk, 0), SIPC_OK, "late", 4), SIPC_OK);
     assert_int_equal(sipc_guest_detach(pair.guest), SIPC_OK);
     gate_free(&desk.left);
 }
@@ -361,7 +374,7 @@ static void a_guest_that_leaves_waits_for_its_answers(void **state) {
         thread_start(&thread, detach, &detaching);
         give_others_time();
         atomic_store(&detaching.answered, true);
-        assert_int_equal(sipc_pending_respond(desk.pending[0], SIPC_OK, "last", 4), SIPC_OK);
+        assert_int_equal(sipc_pending_respond(left_at(&desk, 0), SIPC_OK, "last", 4), SIPC_OK);
         thread_join(&thread);
         assert_int_equal(detaching.status, SIPC_OK);
         assert_false(detaching.too_early);
@@ -387,7 +400,7 @@ static void a_handler_that_ends_its_thread_may_have_left_its_request(void **stat
         struct asking asking = {.message_id = 0};
         start_asking(&asking, pair.host, 0, i % 2 ? 8 : 200, SIPC_FOREVER);
         gate_pass(&desk.left);
-        answer_with_request(desk.pending[i % SLOTS], false);
+        answer_with_request(left_at(&desk, i % SLOTS), false);
         assert_got(&asking, SIPC_OK, asking.request, asking.size);
     }
     pair_close(&pair);
@@ -413,7 +426,7 @@ static void a_guest_that_polls_answers_later_too(void **state) {
     assert_got(&asking, SIPC_CLOSED_MAYBE_EXECUTED, NULL, 0);
     // The slot is not left before the answer.
     assert_int_equal(sipc_guest_poll(pair.guest, leave_on_desk, &desk, NULL), SIPC_OK);
-    assert_int_equal(sipc_pending_respond(desk.pending[0], SIPC_OK, NULL, 0), SIPC_OK);
+    assert_int_equal(sipc_pending_respond(left_at(&desk, 0), SIPC_OK, NULL, 0), SIPC_OK);
     assert_int_equal(sipc_guest_poll(pair.guest, leave_on_desk, &desk, NULL), SIPC_CLOSED);
     pair_close(&pair);
     gate_free(&desk.left);
@@ -451,8 +464,8 @@ static void a_host_answers_its_guests_later_and_closes_after_it(void **state) {
     thread_start(&thread, ask_host, &asking);
     gate_pass(&desk.left);
     sipc_host_shutdown(host);
-    assert_int_equal(sipc_pending_is_cancelled(desk.pending[0]), 0);
-    assert_int_equal(sipc_pending_respond(desk.pending[0], SIPC_OK, "yes", 4), SIPC_OK);
+    assert_int_equal(sipc_pending_is_cancelled(left_at(&desk, 0)), 0);
+    assert_int_equal(sipc_pending_respond(left_at(&desk, 0), SIPC_OK, "yes", 4), SIPC_OK);
     thread_join(&thread);
     assert_int_equal(asking.status, SIPC_OK);
     assert_string_equal(asking.response, "yes");
