@@ -271,14 +271,13 @@ proctype caller()
             fi;
             if
             :: place == NOWHERE ->
-                // Who handles the request may sleep until then (spec 4.4).
-#ifdef MUTATE_CANCEL_WAKES_NOBODY
                 exchange(CALLER, CALLER_STATE, word(g, CANCELLED));
                 fence(CALLER);
-#else
-                publish_and_wake(CALLER, CALLER_STATE, word(g, CANCELLED), RESPONDER);
-#endif
                 look();
+#ifndef MUTATE_CANCEL_WAKES_NOBODY
+                // Who handles the request may sleep until then (spec 4.4).
+                wake_if_waiting(RESPONDER);
+#endif
                 if
                 :: place == NOWHERE && began == g -> settle()
                 :: else

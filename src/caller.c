@@ -239,8 +239,6 @@ static enum place cancel(struct sipc_caller *caller) {
     // Barrier: either we see the started mark, or the responder sees the cancellation (spec 4.2).
     uint32_t old = sipc_exchange_barrier(&slot->turn->caller_state,
                                          sipc_state(caller->generation, SIPC_CODE_CANCELLED));
-    // Who handles the request may sleep until it is given up (spec 4.4).
-    sipc_caller_look_for_sleeper(slot);
     // A host that shuts down closes slots in which a pipeline has requests.
     caller->damaged = old != sipc_caller_request_state(caller, caller->tiny) &&
                       old != sipc_state(caller->generation, SIPC_CODE_CLOSED);
@@ -253,6 +251,9 @@ static enum place cancel(struct sipc_caller *caller) {
         // started.
         place = NOWHERE;
     }
+    // Who handles the request may sleep until it is given up (spec 4.4). Last: what it then answers
+    // is not in time.
+    sipc_caller_look_for_sleeper(slot);
     return place;
 }
 
