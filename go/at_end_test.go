@@ -5,6 +5,7 @@ package shm
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"testing"
 )
 
@@ -67,7 +68,7 @@ func TestResponsesFromTheEndOfTheirRoom(t *testing.T) {
 	peers[0].run(t, func(p *peerResponder) {
 		payload := append([]byte(nil), p.payload()...)
 		copy(lastOf(p.responseRoom, uint32(len(payload))), payload)
-		p.responder.flags = flags
+		p.responder.flags = atomic.LoadUint32(&flags)
 		p.answer(answerOK, uint32(len(payload)), p.turn.transportID)
 	})
 	client := h.connect(t, WithCallsOnly())
@@ -79,7 +80,8 @@ func TestResponsesFromTheEndOfTheirRoom(t *testing.T) {
 			t.Fatalf("%d bytes: %d, %v", size, n, err)
 		}
 	}
-	for _, flags = range []uint32{2, 3, 1 << 31} {
+	for _, wrong := range []uint32{2, 3, 1 << 31} {
+		atomic.StoreUint32(&flags, wrong)
 		_, err := client.Call(context.Background(), MessageNormal, nil, response)
 		expectCallError(t, err, ErrProtocolViolated, MaybeExecuted)
 	}

@@ -25,6 +25,9 @@ type attachment struct {
 	stopping uint32 // atomic; not 0: workers are to leave. What the waiters watch
 	active   int32  // atomic; workers that have not left
 
+	context        context.Context // of all that is done here; done after the end
+	cancelContexts context.CancelFunc
+
 	mutex sync.Mutex   // guards what follows
 	watch *holderWatch // of the host; nil before the first call slot or start
 	serve bool         // the workers were started
@@ -49,6 +52,7 @@ func newAttachment(ctx context.Context, c *Client, deadline time.Time) (*attachm
 		return nil, err
 	}
 	a := &attachment{client: c, region: r, quiet: make(chan struct{}), done: make(chan struct{})}
+	a.context, a.cancelContexts = context.WithCancel(context.Background())
 	a.calls = newPool(a)
 	claims := func() error {
 		if c.settings.callsOnly {
@@ -65,6 +69,7 @@ func newAttachment(ctx context.Context, c *Client, deadline time.Time) (*attachm
 		return a.claimCallSlots(&c.settings)
 	}
 	if err := r.guarded(claims); err != nil {
+		a.cancelContexts()
 		r.release()
 		return nil, err
 	}
@@ -134,7 +139,11 @@ func (a *attachment) divideAmongWorkers(slots []*slot, s *settings) error {
 		if err != nil {
 			return err
 		}
-		a.workers = append(a.workers, &worker{attachment: a, client: a.client, group: group})
+		w := &worker{attachment: a, client: a.client, group: group}
+		for i := range group.responders {
+			group.responders[i].serveFor(w)
+		}
+		a.workers = append(a.workers, w)
 		slots = slots[count:]
 	}
 	return nil
@@ -273,6 +282,7 @@ func (a *attachment) end(why error) {
 	a.why = why
 	// The exchange is a full barrier: a worker that goes to sleep afterwards sees the flag.
 	atomic.SwapUint32(&a.stopping, 1)
+	a.cancelContexts()
 	a.calls.close()
 	if a.watch == nil {
 		if err := a.region.release(); err != nil {

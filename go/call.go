@@ -56,7 +56,8 @@ const mostErrorText = 1024
 // from the one slice and the response into the other, which may be the same, and says how many bytes the response has.
 //
 // The message id is MessageNormal, MessageHeartbeatRequest, or one from MessageFirstUser on. The call ends at the
-// deadline of ctx, or, if that has none, after the time of WithCallTimeout; and as soon as ctx is done. Any number of
+// deadline of ctx, which the host's handler can see, or, if that has none, after the time of WithCallTimeout; and as soon
+// as ctx is done, which the handler can see too. Any number of
 // goroutines may call, also from inside a handler of this client and before Start; more than there are slots wait
 // for each other. It keeps neither slice and allocates nothing, unless it fails or has to sleep.
 //
@@ -120,6 +121,7 @@ func (p *pool) call(l *limit, messageID uint32, request, response []byte) (size 
 	if c, why = p.acquire(l); c == nil {
 		return 0, p.gaveUp(l, why, NotStarted, nil)
 	}
+	c.tell(l)
 	c.publish(messageID, request)
 	where, failed := p.await(c, l)
 	if failed != nil {

@@ -21,6 +21,7 @@ type caller struct {
 	generation  uint32 // of the last request
 	stale       [2]uint32
 	tiny        bool // its response may stand in the turn line
+	timed       bool // the last request said its deadline
 	published   bool // the present request
 	abandoned   bool // given up, and maybe still in its handler: the slot is out of use
 	settling    bool // waits for the end of that, not for a response
@@ -173,6 +174,22 @@ func (c *caller) lookForSleeper() {
 	}
 }
 
+// tell says when the next request's call ends, if its context does.
+func (c *caller) tell(l *limit) {
+	if l.timed || c.timed {
+		c.tellDeadline(l)
+	}
+}
+
+func (c *caller) tellDeadline(l *limit) {
+	deadline := uint64(0)
+	if l.timed {
+		deadline = monotonicAt(l.deadline)
+	}
+	c.timed = l.timed
+	c.slot.annex.deadline = deadline
+}
+
 // find says where the response of the current generation stands (spec, section 3; acquire). Only the caller of a
 // tiny request looks at the turn line: the others would take it from the responder, which is reading it.
 func (c *caller) find() place {
@@ -240,10 +257,6 @@ func (c *caller) cancel() (where place, sound bool) {
 	// Either this side sees the started mark, or the responder sees the cancellation: both exchanges are
 	// sequentially consistent, as are the loads after them (spec, section 4.2).
 	old := atomic.SwapUint32(&c.slot.turn.callerState, wordFor(c.generation, codeCancelled))
-	// Who handles the request may sleep until it is given up (spec, section 4.4).
-	if waiting := atomic.LoadUint32(&c.slot.responder.waiting); waiting != 0 {
-		c.slot.ringResponder(waiting)
-	}
 	sound = old == c.own
 	c.own = wordFor(c.generation, codeCancelled)
 	where = c.find()
@@ -251,6 +264,11 @@ func (c *caller) cancel() (where place, sound bool) {
 		c.abandoned = c.begun()
 	} else if where == inResponderLine && atomic.LoadUint32(&c.slot.responder.status) == answerNotExecuted {
 		where = nowhere // the responder saw the cancellation first: not abandoned, and not started
+	}
+	// Who handles the request may sleep until it is given up (spec, section 4.4). After the looks: what it then
+	// answers is not in time.
+	if waiting := atomic.LoadUint32(&c.slot.responder.waiting); waiting != 0 {
+		c.slot.ringResponder(waiting)
 	}
 	// Asked last: nothing that was read before tells the truth then.
 	return where, sound && !c.slot.region.wasCut()

@@ -28,6 +28,10 @@
 // the caller as an error, and the worker lives on. See MessageHandler for handlers that want the message id
 // or return errors.
 //
+// Request.Context tells a handler when its caller will give up, and that it has. A handler that calls Request.Later leaves
+// the answer to whoever calls Pending.Respond, from any goroutine, and returns: a long job does not hold a worker. See
+// docs/asynchronous.md.
+//
 // Workers are ordinary goroutines, from Start to the end. Each serves one slot, so that no request waits for
 // another's handler; for a host that keeps many requests in flight WithSlotsPerWorker gives it several, which it
 // serves in turn and for which it is woken once. A handler that needs one thread

@@ -102,6 +102,9 @@ func (g *group) await() (*responder, error) {
 		r.seen = word
 		g.at = g.next
 		g.next = g.after(g.at)
+		if r.later != nil && !r.isMine() {
+			continue
+		}
 		switch callerCode(word) {
 		case codeRequest:
 			if len(g.responders) > 1 {

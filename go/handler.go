@@ -3,10 +3,12 @@
 package shm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -25,26 +27,67 @@ type Request struct {
 	// something of the message, so that ids of one slot are no count of requests.
 	TransportID uint64
 
-	annex *annexLine
-	room  []byte // of the response buffer
-	atEnd bool   // the response is the last bytes of the room
+	annex     *annexLine
+	room      []byte // of the response buffer
+	atEnd     bool   // the response is the last bytes of the room
+	engaged   bool   // one of the next two is not nil
+	context   *requestContext
+	later     *Pending
+	responder *responder // in whose handler it is; nil: in none
 }
 
-// Deadline is when the caller gives up, and false if it did not say.
+// Deadline is when the caller gives up, and false if it did not say. It is what the caller said, and
+// information only.
 func (r *Request) Deadline() (time.Time, bool) {
-	deadline := r.annex.deadline
+	deadline := uint64(0)
+	if r.annex != nil {
+		deadline = atomic.LoadUint64(&r.annex.deadline)
+	}
 	if deadline == 0 {
 		return time.Time{}, false
 	}
-	left := int64(deadline - monotonicNow()) // the subtraction wraps around below 0, the conversion back
+	since := int64(deadline - monotonicStart) // the subtraction wraps around below 0, the conversion back
 	if deadline > math.MaxInt64 {
-		left = math.MaxInt64
+		since = math.MaxInt64
 	}
-	return time.Now().Add(time.Duration(left)), true
+	return processStart.Add(time.Duration(since)), true
 }
 
 // TraceID is what the caller gave to recognise the request by in traces; 0: nothing.
-func (r *Request) TraceID() uint64 { return r.annex.traceID }
+func (r *Request) TraceID() uint64 {
+	if r.annex == nil {
+		return 0
+	}
+	return atomic.LoadUint64(&r.annex.traceID)
+}
+
+// overContext is the context of requests that are over.
+var overContext = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// Context is done when the caller gave up, at its Deadline, when the host is gone, when this client ends, and after the
+// request was answered, as it is when the handler returns. A response that nobody waits for any more is to be
+// given all the same.
+//
+// It is to be called by the handler, in its own goroutine, and costs nothing before. Its Err looks at what the caller says now.
+// Its Done is told by the system: by a goroutine that sleeps until the caller gives up, once the handler has run for a
+// tenth of a millisecond.
+//
+// A Request that did not come from the library has the background context.
+func (r *Request) Context() context.Context {
+	switch {
+	case r.responder != nil && r.isCurrent():
+		return r.responder.contextOfRequest()
+	case r.responder != nil:
+		return overContext
+	case r.context != nil:
+		return r.context
+	}
+	return context.Background()
+}
 
 // MessageHandler answers one request: it writes the response into the buffer, which lies in shared
 // memory, and returns its size.

@@ -4,6 +4,7 @@ package shm
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,35 @@ func (l *limit) left() time.Duration {
 		}
 	}
 	return l.end - now
+}
+
+// monotonicStart is what the machine's clock said at processStart.
+var monotonicStart = func() uint64 {
+	// Between two looks at it; the closest of a few, since others may have had the processor in between.
+	start, closest := uint64(0), uint64(math.MaxUint64)
+	for try := 0; try < 5; try++ {
+		before := monotonicNow()
+		elapsed := time.Since(processStart)
+		if after := monotonicNow(); after-before < closest {
+			start, closest = before+(after-before)/2-uint64(elapsed), after-before
+		}
+	}
+	return start
+}()
+
+// monotonicAt is the machine's clock at that moment, at the least 1.
+func monotonicAt(moment time.Time) uint64 {
+	elapsed := moment.Sub(processStart) // no look at a clock, and good whatever is done to the wall clock
+	if moment == moment.Round(0) {
+		left := time.Until(moment) // it knows of the wall clock only
+		if elapsed = time.Since(processStart) + left; left > 0 && elapsed < 0 {
+			elapsed = forever
+		}
+	}
+	if elapsed < 0 && uint64(-elapsed) >= monotonicStart {
+		return 1
+	}
+	return monotonicStart + uint64(elapsed)
 }
 
 // ending is why a wait was left.

@@ -304,6 +304,7 @@ func (p *Pipeline) depart(f *flight, l *limit, s *Submission) {
 	}
 	p.unwatched = p.unwatched || l.done != nil && f.watch == nil
 	f.limit = *l
+	f.tell(l)
 	f.prepare(s.MessageID, s.Request)
 	p.departing = f
 	// Release, both: who finds it in flight finds all of it; and the request is complete before its word. In this order, so

@@ -25,13 +25,18 @@ type responder struct {
 	attendance uint32
 	// fresh tells that a caller may take this responder for its predecessor (spec, section 9.2).
 	fresh    bool
-	lastSize uint32  // of the last request that was not tiny: a guess for the next one
-	request  Request // handed to the handler; here so that no request allocates
+	lastSize uint32   // of the last request that was not tiny: a guess for the next one
+	request  Request  // handed to the handler; here so that no request allocates
+	later    *Pending // the last request, if it is to be answered later
+	worker   *worker
 }
 
 func newResponder(s *slot) responder {
 	return responder{slot: s, turn: s.turn, request: Request{Slot: s.index, annex: s.annex, room: s.responseRoom}}
 }
+
+// serveFor says whose the responder is, which does not move any more.
+func (r *responder) serveFor(w *worker) { r.worker, r.request.responder = w, r }
 
 // incoming is a private copy of a request: of what it says of itself, and of a tiny one's payload.
 type incoming struct {
@@ -189,11 +194,16 @@ func (r *responder) payload(in *incoming) []byte {
 	return r.slot.request[:in.size:in.size]
 }
 
+// isAnsweredTiny tells whether this answer stands in the turn line.
+func (in *incoming) isAnsweredTiny(status, messageID, size uint32) bool {
+	return in.tiny && size <= tinyCapacity && status|in.responseFlags == answerOK && messageID == in.messageID
+}
+
 // answer completes an exchange that was begun and found standing. The payload, if any, stands in the
 // response buffer. The turn line says neither status nor message id: what is told there is a success, and
 // has the request's own.
 func (r *responder) answer(in *incoming, status, messageID, size uint32) {
-	if in.tiny && size <= tinyCapacity && status|in.responseFlags == answerOK && messageID == in.messageID {
+	if in.isAnsweredTiny(status, messageID, size) {
 		r.answerInTurnLine(in, size)
 	} else {
 		r.answerInOwnLine(in, status, messageID, size)

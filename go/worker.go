@@ -4,6 +4,7 @@ package shm
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/xll-gen/shm/go/internal/cpu"
@@ -13,6 +14,7 @@ import (
 const (
 	phaseWaiting  = iota // waits, or is between two exchanges; will notice the stop flag if it is roused
 	phaseHandling        // is inside the handler
+	phaseOwing           // serves no more, but waits for answers that are to come later
 	phaseLeft            // uses the region no more
 )
 
@@ -23,8 +25,9 @@ type worker struct {
 	group      *group
 	client     *Client
 	attachment *attachment
-	phase      uint32 // atomic
-	failure    string // what to tell the caller of the current exchange, whose handler did not return
+	phase      uint32         // atomic
+	owed       sync.WaitGroup // answers that are to come later
+	failure    string         // what to tell the caller of the current exchange, whose handler did not return
 	_          [lineSize]byte
 }
 
@@ -59,6 +62,7 @@ func (w *worker) ended() {
 		}
 		w.attachment.fail(err)
 	}
+	w.awaitAnswers()
 	w.attachment.fail(w.attachment.region.guarded(w.group.leave))
 	w.attachment.left(w)
 }
@@ -93,6 +97,10 @@ func (w *worker) panicked(value interface{}) error {
 
 func (w *worker) answerFailure() error {
 	role := w.group.serving()
+	if role.request.engaged {
+		w.conclude(role, 0, errors.New(w.failure))
+		return nil
+	}
 	status, size := failed(role.slot.response, w.failure)
 	atomic.StoreUint32(&w.phase, phaseWaiting)
 	role.answer(&w.current, status, w.current.messageID, size)
@@ -138,8 +146,12 @@ func (w *worker) handle(role *responder) {
 		began = role.sampleStart()
 	}
 	n, err := handler(request, response)
-	if sampled {
+	if sampled && request.later == nil {
 		role.sampleEnd(began)
+	}
+	if request.engaged {
+		w.conclude(role, n, err)
+		return
 	}
 	status, size := uint32(answerOK), uint32(n)
 	if err != nil || uint(n) > uint(len(response)) {

@@ -74,8 +74,8 @@ static void guest_that_calls_back(struct run *run) {
     peer_finish(&run->guest);
 }
 
-static void jobs_that_are_answered_later(struct run *run) {
-    peer_start(&run->guest, EXAMPLES_BUILD "/example_later_guest", run->region, NULL);
+static void jobs_answered_later_by(struct run *run, const char *guest) {
+    peer_start(&run->guest, guest, run->region, NULL);
     peer_start(&run->host, EXAMPLES_BUILD "/example_later_host", run->region, NULL);
     assert_string_equal(peer_hear(&run->host), "done after 100 ms");
     assert_string_equal(peer_hear(&run->host), "done after 400 ms");
@@ -86,6 +86,11 @@ static void jobs_that_are_answered_later(struct run *run) {
     assert_string_equal(peer_hear(&run->guest), "a job was given up");
     peer_finish(&run->host);
     peer_finish(&run->guest);
+}
+
+static void jobs_that_are_answered_later(struct run *run) {
+    jobs_answered_later_by(run, EXAMPLES_BUILD "/example_later_guest");
+    jobs_answered_later_by(run, EXAMPLES_BUILD "/example_later_guest_go");
 }
 
 // ---- The README --------------------------------------------------------------------------------
@@ -172,7 +177,7 @@ int main(void) {
         {"the pipeline in C++ and the guest in C", pipeline_in_cpp, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
         {"the guest in Go that calls its host in C++ back", guest_that_calls_back, 20, ONCE},
-        {"jobs that are answered later, in C++", jobs_that_are_answered_later, 20, ONCE},
+        {"jobs that are answered later, in C++ and Go", jobs_that_are_answered_later, 20, ONCE},
     };
     return run_promises("examples", GROUP_SECONDS, promises, COUNT_OF(promises));
 }

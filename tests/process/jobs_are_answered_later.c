@@ -112,6 +112,9 @@ static uint64_t deadline_seen(struct run *run, unsigned size) {
                      "answer=");
 }
 
+// Go has it as a time of its own, which the guest turns back.
+enum { SLACK_NS = 5000000 };
+
 static void the_deadline_is_seen(struct run *run, const char *guest) {
     const uint64_t timeout = UINT64_C(20000000000);
     for (int passed = 0; passed <= 1; passed++) {
@@ -122,7 +125,7 @@ static void the_deadline_is_seen(struct run *run, const char *guest) {
             const uint64_t before = now_ns();
             const uint64_t seen = deadline_seen(run, size);
             if (passed)
-                assert_in_range(seen, before + timeout, now_ns() + timeout);
+                assert_in_range(seen, before + timeout - SLACK_NS, now_ns() + timeout + SLACK_NS);
             else
                 assert_int_equal(seen, 0);
         }
@@ -134,7 +137,9 @@ static void the_deadline_is_seen(struct run *run, const char *guest) {
 
 #define WITH_EACH_GUEST(promise)                                                                   \
     static void each_##promise(struct run *run) {                                                  \
-        for (unsigned i = 0; i < COUNT_OF(guests); i++) promise(run, guests[i]);                   \
+        if (run->pairing->go) promise(run, GUEST_GO);                                              \
+        for (unsigned i = 0; i < COUNT_OF(guests) && !run->pairing->go; i++)                       \
+            promise(run, guests[i]);                                                               \
     }
 
 WITH_EACH_GUEST(jobs_pass_each_other)
@@ -146,13 +151,13 @@ WITH_EACH_GUEST(the_deadline_is_seen)
 
 int main(void) {
     static const struct promise promises[] = {
-        {"jobs pass each other in one worker", each_jobs_pass_each_other, 40, WITH_C_GUESTS},
-        {"late answers reach nobody", each_late_answers_reach_nobody, 40, WITH_C_GUESTS},
-        {"a killed guest is missed", each_a_killed_guest_is_missed, 30, WITH_C_GUESTS},
+        {"jobs pass each other in one worker", each_jobs_pass_each_other, 40, EVERY_PAIRING},
+        {"late answers reach nobody", each_late_answers_reach_nobody, 40, EVERY_PAIRING},
+        {"a killed guest is missed", each_a_killed_guest_is_missed, 30, EVERY_PAIRING},
         {"a guest that stops answers first", each_a_guest_that_stops_answers_first, 30,
-         WITH_C_GUESTS},
-        {"cancellation is seen", each_cancellation_is_seen, 30, WITH_C_GUESTS},
-        {"the deadline is seen", each_the_deadline_is_seen, 30, WITH_C_GUESTS},
+         EVERY_PAIRING},
+        {"cancellation is seen", each_cancellation_is_seen, 30, EVERY_PAIRING},
+        {"the deadline is seen", each_the_deadline_is_seen, 30, EVERY_PAIRING},
     };
     return run_promises("jobs are answered later", GROUP_SECONDS, promises, COUNT_OF(promises));
 }

@@ -335,6 +335,7 @@ static const struct script in_go[] = {
     {GO_GUEST(living_host), .name = "lives-in-a-sealed-region", .sealed = true},
     {GO_GUEST(living_host), .name = "leaves-without-pidfd", GO_NO_PIDFD},
     {GO_GUEST(living_host), .name = "has-handlers-that-leave", .leaves = true},
+    {GO_GUEST(living_host), .name = "answers-later", .way = "later", .leaves = true},
     {GO_GUEST(pipelining_host), .name = "serves-a-pipeline"},
     {GO_GUEST(pipelining_host), .name = "serves-a-pipeline-with-one-worker", .way = "group"},
     {GO_GUEST(killed_host), .name = "outlives-its-host"},

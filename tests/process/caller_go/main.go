@@ -7,6 +7,8 @@
 //	sizes FROM TO STEP                              echoes of these sizes
 //	traffic callers=N calls=N ... request=FROM..TO  echoes of random sizes by so many goroutines
 //	stamped _ MESSAGE_ID SIZE TIMEOUT_US SLEEP_US   one request whose handler sleeps
+//	plain _ MESSAGE_ID SIZE TIMEOUT_US              one request, whose response is a text
+//	cancelled MESSAGE_ID AFTER_US                   one request whose context is cancelled
 //	close
 package main
 
@@ -130,6 +132,32 @@ func (c *caller) stamped(messageID uint32, size, timeoutMicroseconds, sleepMicro
 	return fmt.Sprintf("%s fate=%d took_us=%d", nameOf(err), fateOf(err), time.Since(began).Microseconds())
 }
 
+func (c *caller) call(ctx context.Context, messageID uint32, size int) string {
+	response := make([]byte, capacity)
+	began := time.Now()
+	size, err := c.client.Call(ctx, messageID, make([]byte, size), response)
+	answer := ""
+	if err == nil {
+		answer = string(response[:size])
+	}
+	return fmt.Sprintf("%s fate=%d took_us=%d answer=%s", nameOf(err), fateOf(err), time.Since(began).Microseconds(), answer)
+}
+
+func (c *caller) plain(messageID uint32, size, timeoutMicroseconds int) string {
+	ctx, cancel := context.Background(), func() {}
+	if timeoutMicroseconds > 0 {
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(timeoutMicroseconds)*time.Microsecond)
+	}
+	defer cancel()
+	return c.call(ctx, messageID, size)
+}
+
+func (c *caller) cancelled(messageID uint32, afterMicroseconds int) string {
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(time.Duration(afterMicroseconds)*time.Microsecond, cancel)
+	return c.call(ctx, messageID, 0)
+}
+
 func (c *caller) obey(line string) string {
 	var name string
 	var a, b, d, e int
@@ -148,6 +176,14 @@ func (c *caller) obey(line string) string {
 		var messageID uint32
 		fmt.Sscanf(line, "stamped %d %d %d %d %d", &e, &messageID, &a, &b, &d)
 		return c.stamped(messageID, a, b, d)
+	case "plain":
+		var messageID uint32
+		fmt.Sscanf(line, "plain %d %d %d %d", &e, &messageID, &a, &b)
+		return c.plain(messageID, a, b)
+	case "cancelled":
+		var messageID uint32
+		fmt.Sscanf(line, "cancelled %d %d", &messageID, &a)
+		return c.cancelled(messageID, a)
 	case "close":
 		// It tells what went wrong before, too.
 		if err := c.client.Close(); !errors.Is(err, shm.ErrPeerDied) {

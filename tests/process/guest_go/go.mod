@@ -2,8 +2,9 @@ module github.com/xll-gen/shm/tests/process/guest_go
 
 go 1.18
 
-require github.com/xll-gen/shm/go v0.0.0
-
-require golang.org/x/sys v0.30.0 // indirect
+require (
+	github.com/xll-gen/shm/go v0.0.0
+	golang.org/x/sys v0.30.0
+)
 
 replace github.com/xll-gen/shm/go => ../../../go

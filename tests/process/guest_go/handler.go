@@ -12,6 +12,7 @@ import (
 	"time"
 
 	shm "github.com/xll-gen/shm/go"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -39,6 +40,13 @@ func handle(request *shm.Request, response []byte) (int, error) {
 		return len(response) + 1, nil
 	case messageUnknown:
 		return 0, fmt.Errorf("message %d: %w", request.MessageID, shm.ErrUnknownMessage)
+	case messageUntilCancelled:
+		say("waiting")
+		<-request.Context().Done()
+		say("cancelled")
+		return 0, nil
+	case messageDeadline:
+		return tellDeadline(request, response), nil
 	case messageExecutions:
 		return tellExecutions(request, response)
 	case messageChanges:
@@ -79,6 +87,30 @@ func answerStamped(request *shm.Request, response []byte) int {
 func stampOf(data []byte) (at uint32, ok bool) {
 	caller, sequence := binary.LittleEndian.Uint32(data), binary.LittleEndian.Uint32(data[4:])
 	return caller*countedSequences + sequence, caller < countedCallers && sequence < countedSequences
+}
+
+func tellDeadline(request *shm.Request, response []byte) int {
+	at, said := request.Context().Deadline()
+	if !said {
+		return put(response, []byte("0"))
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		fail(err)
+	}
+	return put(response, []byte(fmt.Sprint(now.Nano()+time.Until(at).Nanoseconds())))
+}
+
+// answerLater leaves each answer to a goroutine.
+func answerLater(request *shm.Request, _ []byte) (int, error) {
+	p := request.Later()
+	go func() {
+		size, err := handle(p.Request(), p.Response())
+		if err := p.Respond(p.Response()[:size], err); err != nil {
+			fail(err)
+		}
+	}()
+	return 0, nil
 }
 
 func put(response, from []byte) int {

@@ -2,9 +2,10 @@
 
 // Guest_go is the guest of the process tests in Go:
 //
-//	guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect]
+//	guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--later N]
 //
-// It prints and obeys the same as guest_c. With --reconnect the client itself attaches to the next host.
+// It prints and obeys the same as guest_c. With --reconnect the client itself attaches to the next host. With --later N it
+// has one worker of N slots, which answers nothing itself.
 package main
 
 import (
@@ -24,6 +25,7 @@ import (
 )
 
 var (
+	handler = handle
 	lock    sync.Mutex
 	current *shm.Client // guarded by lock, as is the next
 	stopped bool
@@ -83,7 +85,7 @@ func liveOnce(name string, options []shm.Option) {
 		fail(err)
 	}
 	say(fmt.Sprintf("attached %d", client.Slots()))
-	client.HandleMessage(handle)
+	client.HandleMessage(handler)
 	ended := "ended"
 	if setCurrent(client) {
 		if err := serve(client); errors.Is(err, shm.ErrPeerDied) {
@@ -129,13 +131,18 @@ func main() {
 	attachMs := flags.Int("attach-ms", 10000, "how long to wait for the host")
 	again := flags.Bool("again", false, "attach anew when a host has ended")
 	reconnect := flags.Bool("reconnect", false, "serve the next host when one has ended")
+	later := flags.Int("later", 0, "slots of the one worker, whose requests are answered later")
 	if len(os.Args) < 2 || flags.Parse(os.Args[2:]) != nil {
-		fmt.Fprintln(os.Stderr, "usage: guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect]")
+		fmt.Fprintln(os.Stderr, "usage: guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--later N]")
 		os.Exit(2)
 	}
 	options := []shm.Option{shm.WithAttachTimeout(time.Duration(*attachMs) * time.Millisecond)}
 	if *workers != 0 {
 		options = append(options, shm.WithWorkers(*workers))
+	}
+	if *later != 0 {
+		handler = answerLater
+		options = append(options, shm.WithWorkers(1), shm.WithSlotsPerWorker(*later))
 	}
 	if folder := os.Getenv("SEALED_FOLDER"); folder != "" {
 		options = append(options, shm.WithSealedFolder(folder))

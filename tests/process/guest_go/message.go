@@ -6,15 +6,17 @@ import "encoding/binary"
 
 // What the hosts and guests of the process tests say to each other; message.h tells all of it.
 const (
-	messageNormal     = 0
-	messageFail       = 129
-	messagePanic      = 130
-	messageGoexit     = 131
-	messageOversize   = 132
-	messageUnknown    = 133
-	messageAnnounce   = 134
-	messageExecutions = 135
-	messageChanges    = 136
+	messageNormal         = 0
+	messageFail           = 129
+	messagePanic          = 130
+	messageGoexit         = 131
+	messageOversize       = 132
+	messageUnknown        = 133
+	messageAnnounce       = 134
+	messageExecutions     = 135
+	messageChanges        = 136
+	messageDeadline       = 137
+	messageUntilCancelled = 138
 
 	stampedSizeBits = 0x0FFFFFFF
 	failureText     = "refused by the handler"

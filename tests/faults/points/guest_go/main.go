@@ -2,7 +2,7 @@
 
 // Guest_go is guest.c in Go:
 //
-//	guest_go NAME COUNTS [group|call|pipeline]
+//	guest_go NAME COUNTS [group|later|call|pipeline]
 package main
 
 import (
@@ -44,11 +44,39 @@ func answer(request *shm.Request, response []byte) (int, error) {
 	copy(head[:], request.Data)
 	count(binary.LittleEndian.Uint32(head[:]), binary.LittleEndian.Uint32(head[4:]))
 	if us := binary.LittleEndian.Uint32(head[stampSize:]); us != 0 {
-		time.Sleep(time.Duration(us) * time.Microsecond)
+		pause(request, time.Duration(us)*time.Microsecond)
 	}
 	size := int(request.MessageID & stampedSizeBits)
 	fillResponse(response[:size], request.Data, hash(request.Data))
 	return size, nil
+}
+
+// answerLater leaves the answer of every other request to a goroutine; the others wait for what their callers do.
+func answerLater(request *shm.Request, response []byte) (int, error) {
+	if request.TransportID>>7%2 == 0 {
+		return answer(request, response)
+	}
+	if request.MessageID == messageGoexit || request.MessageID == messageFail {
+		request.Later()
+		return answer(request, response)
+	}
+	p := request.Later()
+	go func() {
+		var answered [4096]byte
+		size, err := answer(p.Request(), answered[:])
+		if err := p.Respond(answered[:size], err); err != nil {
+			fail(err)
+		}
+	}()
+	return 0, nil
+}
+
+// pause is as long as told, or until nobody waits for the answer any more.
+func pause(request *shm.Request, d time.Duration) {
+	select {
+	case <-request.Context().Done():
+	case <-time.After(d):
+	}
 }
 
 func say(line string) { os.Stdout.WriteString(line + "\n") }
@@ -74,7 +102,7 @@ func mapCounts(path string) {
 
 func main() {
 	if len(os.Args) != 3 && len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: guest_go NAME COUNTS [group|call|pipeline]")
+		fmt.Fprintln(os.Stderr, "usage: guest_go NAME COUNTS [group|later|call|pipeline]")
 		os.Exit(2)
 	}
 	if len(os.Args) == 4 && os.Args[3] == "call" {
@@ -98,6 +126,9 @@ func main() {
 		fail(err)
 	}
 	client.HandleMessage(answer)
+	if len(os.Args) == 4 && os.Args[3] == "later" {
+		client.HandleMessage(answerLater)
+	}
 	if err := client.Start(); err != nil {
 		fail(err)
 	}
