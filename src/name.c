@@ -9,8 +9,8 @@ static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 static sipc_status check(const char *whose, const char *name, size_t most) {
     if (!name)
         return sipc_fail(SIPC_BAD_NAME, "the %s's name is NULL; give 1 to %zu bytes", whose, most);
-    const char *end = memchr(name, 0, most + 1);
-    size_t length = end ? (size_t)(end - name) : most + 1;
+    size_t length = 0;
+    while (length <= most && name[length]) length++;
     if (length == 0)
         return sipc_fail(SIPC_BAD_NAME, "the %s's name is empty; give 1 to %zu bytes", whose, most);
     if (length > most)
@@ -36,7 +36,7 @@ sipc_status sipc_name_of_guest(const char *name, uint8_t bytes[SIPC_MAX_GUEST_NA
     sipc_status status = check("guest", name, SIPC_MAX_GUEST_NAME);
     if (status) return status;
     memset(bytes, 0, SIPC_MAX_GUEST_NAME);
-    memcpy(bytes, name, strlen(name));
+    for (size_t i = 0; name[i]; i++) bytes[i] = (uint8_t)name[i];
     return SIPC_OK;
 }
 

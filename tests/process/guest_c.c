@@ -2,14 +2,16 @@
 // The guest of the process tests in C.
 //
 //   guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--poll] [--later SLOTS]
+//       [--name NAME] [--spare]
 //
 // It prints "attached SLOTS", "ready", then "ended" when its workers have ended, and why if not in
 // order; or "failed STATUS TEXT". With --again it attaches anew whenever a host ended, until there
 // is none within the attach timeout; with --reconnect the library does so. With --poll it serves
 // from a loop of its own instead of workers; with --later one worker serves so many slots and
-// leaves all answers to other threads. Any line on its standard input, or the end of that, ends it.
-// From the environment: SEALED_FOLDER, where a sealed region is offered; ANY_OWNER, whose presence
-// lets the host be anybody; GUEST_USER, the user to become first.
+// leaves all answers to other threads; with --spare it waits for slots. Any line on its standard
+// input, or the end of that, ends it. From the environment: SEALED_FOLDER, where a sealed region is
+// offered; ANY_OWNER, whose presence lets the host be anybody; GUEST_USER, the user to become
+// first.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -115,6 +117,10 @@ static bool read_options(int count, char **words, struct options *options) {
             options->poll = true;
         else if (strcmp(words[i], "--later") == 0 && i + 1 < count)
             options->later = options->guest.slots_per_worker = (uint32_t)atoi(words[++i]);
+        else if (strcmp(words[i], "--spare") == 0)
+            options->guest.wait_for_slots = 1;
+        else if (strcmp(words[i], "--name") == 0 && i + 1 < count)
+            options->guest.name = words[++i];
         else if (strcmp(words[i], "--workers") == 0 && i + 1 < count)
             options->guest.workers = (uint32_t)atoi(words[++i]);
         else if (strcmp(words[i], "--attach-ms") == 0 && i + 1 < count)

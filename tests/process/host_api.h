@@ -19,6 +19,7 @@ struct request {
     uint32_t message_id;
     uint32_t slot;       // or SIPC_ANY_SLOT
     uint64_t timeout_ns; // or SIPC_DEFAULT_TIMEOUT
+    const char *guest;   // NULL: whoever serves
 };
 
 struct reply {

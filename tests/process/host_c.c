@@ -30,6 +30,7 @@ sipc_status api_call_for_id(const struct request *request, struct reply *reply,
         .response = reply->data,
         .response_capacity = reply->capacity,
         .timeout_ns = request->timeout_ns,
+        .guest = request->guest,
     };
     sipc_status status = request->slot == SIPC_ANY_SLOT
                              ? sipc_host_call(host, &call)

@@ -74,6 +74,7 @@ sipc_status api_call_for_id(const request *asked, reply *answer, uint32_t *messa
     call.response = answer->data;
     call.response_capacity = answer->capacity;
     call.timeout_ns = asked->timeout_ns;
+    call.guest = asked->guest;
     sipc_status status = sipc_host_call(host->Handle(), &call);
     answer->size = call.response_size;
     *message_id = call.response_message_id;

@@ -201,9 +201,7 @@ static bool do_plain(const char *arguments) {
 }
 
 // reveal SLOT MESSAGE_ID: who served it. answered_id is the response's message id.
-static bool do_reveal(const char *arguments) {
-    struct request request = {.data = NULL};
-    if (sscanf(arguments, "%u %u", &request.slot, &request.message_id) != 2) return false;
+static bool reveal(struct request request) {
     struct revelation who = {0};
     struct reply reply = {.data = (uint8_t *)&who, .capacity = sizeof who};
     uint32_t answered_id = 0;
@@ -218,6 +216,23 @@ static bool do_reveal(const char *arguments) {
     printf("ok id=%u answered_id=%u slot=%u process=%u worker=%u transport=%" PRIu64 "\n",
            who.message_id, answered_id, who.slot, who.process_id, who.worker, who.transport_id);
     return true;
+}
+
+static bool do_reveal(const char *arguments) {
+    struct request request = {.data = NULL};
+    if (sscanf(arguments, "%u %u", &request.slot, &request.message_id) != 2) return false;
+    return reveal(request);
+}
+
+// named GUEST TIMEOUT_US: who answers a call that names a guest.
+static bool do_named(const char *arguments) {
+    char name[41];
+    struct request request = {.slot = SIPC_ANY_SLOT, .message_id = SIPC_MESSAGE_FIRST_USER};
+    uint64_t timeout_us;
+    if (sscanf(arguments, "%40s %" SCNu64, name, &timeout_us) != 2) return false;
+    request.guest = name;
+    request.timeout_ns = timeout_us * 1000;
+    return reveal(request);
 }
 
 // id MESSAGE_ID: the response's message id and size.
@@ -266,6 +281,7 @@ static const struct command {
     {"end", do_end},     {"audit", do_audit},           {"stamped", do_stamped},
     {"plain", do_plain}, {"executions", do_executions}, {"reveal", do_reveal},
     {"hold", do_hold},   {"release", do_release},       {"id", do_id},
+    {"named", do_named},
 };
 
 static bool obey(char *line) {

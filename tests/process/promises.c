@@ -28,12 +28,12 @@ void open_region(struct run *run, struct peer *host, unsigned slots, unsigned da
 }
 
 void start_guest(struct run *run, struct peer *guest, const char *arguments) {
-    char words[4][32] = {""};
-    sscanf(arguments, "%31s %31s %31s %31s", words[0], words[1], words[2], words[3]);
-    char *given[4] = {NULL};
-    for (int i = 0; i < 4 && words[i][0]; i++) given[i] = words[i];
+    char words[5][32] = {""};
+    sscanf(arguments, "%31s %31s %31s %31s %31s", words[0], words[1], words[2], words[3], words[4]);
+    char *given[5] = {NULL};
+    for (int i = 0; i < 5 && words[i][0]; i++) given[i] = words[i];
     peer_start(guest, run->guest_program, run->region, given[0], given[1], given[2], given[3],
-               NULL);
+               given[4], NULL);
 }
 
 unsigned guest_serves(struct peer *guest) {

@@ -58,7 +58,7 @@ struct promise {
 void start_host(struct run *run, struct peer *host);
 void open_region(struct run *run, struct peer *host, unsigned slots, unsigned data_size,
                  unsigned backend);
-// Starts a guest's process; the arguments after its name, separated by spaces, at most four.
+// Starts a guest's process; the arguments after its name, separated by spaces, at most five.
 void start_guest(struct run *run, struct peer *guest, const char *arguments);
 // Hears that it serves. Returns the number of its slots.
 unsigned guest_serves(struct peer *guest);

@@ -2,7 +2,8 @@
 
 // Guest_go is the guest of the process tests in Go:
 //
-//	guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--later N]
+//	guest_go NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--later N] [--name NAME]
+//	    [--spare]
 //
 // It prints and obeys the same as guest_c. With --reconnect the client itself attaches to the next host. With --later N it
 // has one worker of N slots, which answers nothing itself.
@@ -130,6 +131,8 @@ func main() {
 	workers := flags.Int("workers", 0, "slots to serve; 0: all")
 	attachMs := flags.Int("attach-ms", 10000, "how long to wait for the host")
 	again := flags.Bool("again", false, "attach anew when a host has ended")
+	name := flags.String("name", "", "its own, by which the host may call it")
+	spare := flags.Bool("spare", false, "wait for slots")
 	reconnect := flags.Bool("reconnect", false, "serve the next host when one has ended")
 	later := flags.Int("later", 0, "slots of the one worker, whose requests are answered later")
 	if len(os.Args) < 2 || flags.Parse(os.Args[2:]) != nil {
@@ -149,6 +152,12 @@ func main() {
 	}
 	if os.Getenv("ANY_OWNER") != "" {
 		options = append(options, shm.WithAnyOwner())
+	}
+	if *name != "" {
+		options = append(options, shm.WithName(*name))
+	}
+	if *spare {
+		options = append(options, shm.WithWaitForSlots())
 	}
 	becomeUser(os.Getenv("GUEST_USER"))
 	if *reconnect {
