@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The examples run and print what they shall; those of the README are what the README shows.
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +95,38 @@ static void jobs_that_are_answered_later(struct run *run) {
     jobs_answered_later_by(run, EXAMPLES_BUILD "/example_later_guest_go");
 }
 
+static void start_named(struct run *run, struct peer *guest, const char *name) {
+    peer_start(guest, EXAMPLES_BUILD "/example_many_guests_guest", run->region, name, NULL);
+}
+
+// A third guest takes the slots of the first, which is told to end while calls flow.
+static void many_guests(struct run *run) {
+    struct peer spare;
+    peer_start(&run->host, EXAMPLES_BUILD "/example_many_guests_host", run->region, "red", "green",
+               NULL);
+    start_named(run, &run->guest, "red");
+    assert_string_equal(peer_hear(&run->guest), "red serves 2 slots");
+    start_named(run, &run->other, "green");
+    assert_string_equal(peer_hear(&run->host), "red answers");
+    assert_string_equal(peer_hear(&run->host), "green answers");
+    static const char *const slots[] = {"slot 0: red", "slot 1: red", "slot 2: green",
+                                        "slot 3: green"};
+    for (unsigned i = 0; i < COUNT_OF(slots); i++)
+        assert_string_equal(peer_hear(&run->host), slots[i]);
+    assert_string_equal(peer_hear(&run->host), "calling");
+    start_named(run, &spare, "blue");
+    sleep_ms(50);
+    kill(run->guest.pid, SIGTERM);
+    peer_finish(&run->guest);
+    assert_string_equal(peer_hear(&spare), "blue serves 2 slots");
+    sleep_ms(50);
+    peer_say(&run->host, "enough");
+    assert_string_equal(peer_hear(&run->host), "all calls answered, 0 failed");
+    peer_finish(&run->host);
+    peer_finish(&run->other);
+    peer_finish(&spare);
+}
+
 // ---- The README --------------------------------------------------------------------------------
 
 struct text {
@@ -175,6 +209,7 @@ int main(void) {
         {"the README shows its examples", readme_shows_the_examples, 10, ONCE},
         {"the pair in C", c_pair, 20, ONCE},
         {"the pipeline in C++ and the guest in C", pipeline_in_cpp, 20, ONCE},
+        {"many guests, one of which is replaced under load", many_guests, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
         {"the guest in Go that calls its host in C++ back", guest_that_calls_back, 20, ONCE},
         {"jobs that are answered later, in C++ and Go", jobs_that_are_answered_later, 20, ONCE},

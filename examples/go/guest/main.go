@@ -14,6 +14,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"syscall"
 
 	shm "github.com/xll-gen/shm/go"
 )
@@ -65,7 +66,7 @@ func main() {
 	if len(os.Args) > 1 {
 		name = os.Args[1]
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	if err := serve(ctx, name); err != nil {
 		log.Fatal(err)
