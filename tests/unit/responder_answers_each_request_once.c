@@ -2,6 +2,7 @@
 // Promise: the responder hands each sound request to its handler once, answers every other without
 // it, puts the response where the spec says, and takes over what a dead one left (spec 2.3, 4, 5,
 // 6, 8, 9). The caller is played by hand.
+#include <simpleipc/pending.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -532,6 +533,133 @@ static void who_leaves_wakes_a_caller_that_waits(void **state) {
 
 #define STEP_BY_STEP(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
+// ---- Later answers -----------------------------------------------------------------------------
+
+// What the handler took, and what the library said to it.
+static sipc_pending taken;
+static sipc_status took;
+
+static sipc_status take(void *context, const sipc_request *request, sipc_response *response) {
+    (void)context;
+    (void)response;
+    sipc_pending pending;
+    took = sipc_request_take(request, &pending);
+    if (took == SIPC_OK) taken = pending;
+    return took == SIPC_OK ? SIPC_PENDING : SIPC_INVALID_ARGUMENT;
+}
+
+static enum sipc_served serve_later(void) {
+    return sipc_responder_serve(&responder, take, NULL);
+}
+
+static void fill_response(uint32_t size) {
+    uint8_t *data = sipc_pending_response(taken, NULL);
+    for (uint32_t i = 0; i < size; i++) data[i] = (uint8_t)(i * 5 + 2);
+}
+
+static void a_request_pends_until_its_answer(void **state) {
+    (void)state;
+    attend();
+    const uint32_t before = own_state();
+    for (uint32_t generation = 1; generation <= 4; generation++) {
+        const uint32_t size = generation % 2 ? 8 : 100;
+        ask(generation, 128, size);
+        assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+        assert_int_equal(took, SIPC_OK);
+        // Nothing is published, and it is not taken for a new one.
+        if (generation == 1) assert_int_equal(own_state(), before);
+        assert_int_equal(serve_later(), SIPC_SERVED_NOTHING);
+        assert_memory_equal(sipc_pending_request(taken)->data, bytes, size);
+        assert_int_equal(sipc_load_relaxed(&made.slot.owner->started), sipc_state(generation, 0));
+        fill_response(size);
+        assert_int_equal(sipc_pending_respond(taken, SIPC_OK, NULL, size), SIPC_OK);
+        if (size == 8)
+            assert_answered_in_turn_line(generation, size);
+        else
+            assert_answered_in_own_line(generation, 128, SIPC_ANSWER_OK, size);
+        assert_null(sipc_pending_request(taken));
+    }
+    sipc_responder_await_answer(&responder);
+}
+
+static void a_sleeping_caller_is_woken_by_a_later_answer(void **state) {
+    (void)state;
+    attend();
+    for (uint32_t generation = 1; generation <= 2; generation++) {
+        ask(generation, 128, generation == 1 ? 8 : 100);
+        assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+        sipc_store_relaxed(&made.slot.annex->caller_waiting, 1);
+        const unsigned wakes = fake.wakes;
+        assert_int_equal(sipc_pending_respond(taken, SIPC_OK, "yes", 3), SIPC_OK);
+        assert_int_equal(fake.wakes, wakes + 1);
+        assert_ptr_equal(fake.woken, &made.slot.responder->state);
+    }
+    sipc_responder_await_answer(&responder);
+}
+
+// A caller that gave up, and one that left for good: the answer is due all the same.
+static void a_cancelled_request_is_answered_too(void **state) {
+    (void)state;
+    const uint32_t codes[] = {SIPC_CODE_CANCELLED, SIPC_CODE_CLOSED};
+    for (unsigned i = 0; i < 2; i++) {
+        make_another_slot();
+        attend();
+        ask(1, 128, 100);
+        assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+        assert_false(sipc_pending_is_cancelled(taken));
+        sipc_store_relaxed(&made.slot.turn->caller_state, sipc_state(1, codes[i]));
+        assert_true(sipc_pending_is_cancelled(taken));
+        assert_int_equal(serve_later(), i ? SIPC_SERVED_CLOSED : SIPC_SERVED_NOTHING);
+        assert_true(sipc_responder_owes_answer(&responder));
+        fill_response(50);
+        assert_int_equal(sipc_pending_respond(taken, SIPC_OK, NULL, 50), SIPC_OK);
+        assert_answered_in_own_line(1, 128, SIPC_ANSWER_OK, 50);
+        assert_false(sipc_responder_owes_answer(&responder));
+        sipc_responder_await_answer(&responder);
+    }
+}
+
+// It may not: the answer of the first request is due. What pends stays what it is.
+static void a_caller_that_asks_on_meanwhile_harms_nobody(void **state) {
+    (void)state;
+    attend();
+    ask(1, 128, 8);
+    assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+    const sipc_pending first = taken;
+    ask(2, 129, CAPACITY);
+    assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+    assert_int_equal(took, SIPC_BUSY);
+    assert_int_equal(sipc_pending_request(first)->size, 8);
+    assert_int_equal(sipc_pending_request(first)->message_id, 128);
+    assert_memory_equal(sipc_pending_request(first)->data, bytes, 8);
+    assert_true(sipc_pending_is_cancelled(first));
+    assert_int_equal(sipc_pending_respond(first, SIPC_OK, "late", 4), SIPC_OK);
+    // And the next one may be taken again.
+    ask(3, 128, 100);
+    assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+    assert_int_equal(took, SIPC_OK);
+    assert_int_equal(sipc_pending_respond(first, SIPC_OK, "late", 4), SIPC_INVALID_ARGUMENT);
+    sipc_pending_abandon(taken);
+    sipc_responder_await_answer(&responder);
+}
+
+static void a_response_at_the_end_of_its_room_stays_there(void **state) {
+    (void)state;
+    slot_by_hand_free(&made);
+    fake_reset();
+    slot_by_hand_make(&made, SLOT, CAPACITY, 192); // its room is its capacity
+    attend();
+    ask(1, 128, 100);
+    assert_int_equal(serve_later(), SIPC_SERVED_REQUEST);
+    uint32_t capacity;
+    uint8_t *room = sipc_pending_response(taken, &capacity);
+    assert_int_equal(sipc_pending_respond(taken, SIPC_OK, room + sipc_room(capacity) - 60, 60),
+                     SIPC_OK);
+    assert_int_equal(made.slot.responder->size, 60);
+    assert_int_equal(made.slot.responder->flags, SIPC_FLAG_AT_END);
+    sipc_responder_await_answer(&responder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         STEP_BY_STEP(every_size_goes_to_the_handler_and_its_response_where_the_spec_says),
@@ -562,6 +690,11 @@ int main(void) {
         STEP_BY_STEP(a_half_written_tiny_response_does_not_hide_whose_request_it_was),
         STEP_BY_STEP(an_unread_response_outlives_its_responder),
         STEP_BY_STEP(who_leaves_wakes_a_caller_that_waits),
+        STEP_BY_STEP(a_request_pends_until_its_answer),
+        STEP_BY_STEP(a_sleeping_caller_is_woken_by_a_later_answer),
+        STEP_BY_STEP(a_cancelled_request_is_answered_too),
+        STEP_BY_STEP(a_caller_that_asks_on_meanwhile_harms_nobody),
+        STEP_BY_STEP(a_response_at_the_end_of_its_room_stays_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
