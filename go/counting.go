@@ -137,31 +137,36 @@ func (c *caller) sampleResponse() {
 
 // counted is for a call that was published and ends with this error.
 func (c *caller) counted(failed *CallError) *CallError {
-	counters := c.slot.calls
-	switch failed.kind {
-	case ErrHandlerFailed:
-		cpu.Count(&counters.handlerFailed, 1)
-	case ErrResponseTooLarge:
-		cpu.Count(&counters.responseTooLarge, 1)
-	case ErrUnknownMessage:
-		cpu.Count(&counters.unknownMessage, 1)
-	case ErrTimeout, ErrTimeoutMaybeExecuted:
-		c.countGivenUp(&counters.timedOut, failed)
-	case ErrPeerDied, ErrPeerDiedMaybeExecuted, ErrNoHost:
-		c.countGivenUp(&counters.peerDied, failed)
-	case ErrClosed, ErrClosedMaybeExecuted:
-		c.countGivenUp(&counters.closed, failed)
-	case ErrProtocolViolated:
-		cpu.Count(&counters.protocolViolated, 1)
+	counter, givenUp := c.counterOf(failed)
+	if counter == nil { // the region was lost, and its counters with it
+		return failed
+	}
+	cpu.Count(counter, 1)
+	if givenUp && failed.fate == MaybeExecuted {
+		cpu.Count(&c.slot.calls.maybeExecuted, 1)
 	}
 	return failed
 }
 
-func (c *caller) countGivenUp(counter *uint64, failed *CallError) {
-	cpu.Count(counter, 1)
-	if failed.fate == MaybeExecuted {
-		cpu.Count(&c.slot.calls.maybeExecuted, 1)
+func (c *caller) counterOf(failed *CallError) (counter *uint64, givenUp bool) {
+	counters := c.slot.calls
+	switch failed.kind {
+	case ErrHandlerFailed:
+		return &counters.handlerFailed, false
+	case ErrResponseTooLarge:
+		return &counters.responseTooLarge, false
+	case ErrUnknownMessage:
+		return &counters.unknownMessage, false
+	case ErrProtocolViolated:
+		return &counters.protocolViolated, false
+	case ErrTimeout, ErrTimeoutMaybeExecuted:
+		return &counters.timedOut, true
+	case ErrPeerDied, ErrPeerDiedMaybeExecuted, ErrNoHost:
+		return &counters.peerDied, true
+	case ErrClosed, ErrClosedMaybeExecuted:
+		return &counters.closed, true
 	}
+	return nil, false
 }
 
 // ---- The responder
@@ -171,21 +176,26 @@ func (r *responder) countAnswer(status, size uint32) {
 	counters := r.slot.answers
 	cpu.Count(&counters.requests, 1)
 	cpu.Count(&counters.responseBytes, uint64(size))
-	switch status {
-	case answerOK:
-	case answerHandlerFailed:
-		cpu.Count(&counters.handlerFailed, 1)
-	case answerResponseTooLarge:
-		cpu.Count(&counters.responseTooLarge, 1)
-	case answerUnknownMessage:
-		cpu.Count(&counters.unknownMessage, 1)
-	case answerBadRequest:
-		cpu.Count(&counters.badRequest, 1)
-	case answerNotExecuted:
-		cpu.Count(&counters.notExecuted, 1)
-	case answerResponderDied:
-		cpu.Count(&counters.inherited, 1)
+	if status != answerOK {
+		cpu.Count(counters.failure(status), 1)
 	}
+}
+
+// failure is the counter of answers with that status, not answerOK.
+func (c *responderCounters) failure(status uint32) *uint64 {
+	switch status {
+	case answerResponseTooLarge:
+		return &c.responseTooLarge
+	case answerUnknownMessage:
+		return &c.unknownMessage
+	case answerBadRequest:
+		return &c.badRequest
+	case answerNotExecuted:
+		return &c.notExecuted
+	case answerResponderDied:
+		return &c.inherited
+	}
+	return &c.handlerFailed
 }
 
 // countHandled is for a request that a handler saw.

@@ -39,9 +39,11 @@ static void anywhere(const struct beset *beset) {
 // The header's geometry was copied when they attached; its words are scribbled over with the rest.
 static void lines(const struct beset *beset) {
     uint32_t slot = row_random(BESET_SLOTS);
-    uint8_t *lines[] = {beset->base, (uint8_t *)beset_slot(beset, slot),
-                        (uint8_t *)beset_tail(beset, slot)};
-    put(lines[row_random(3)] + row_random(32) * 4, hostile_value());
+    struct sipc_slot_tail *tail = beset_tail(beset, slot);
+    uint8_t *lines[] = {beset->base, (uint8_t *)beset_slot(beset, slot), (uint8_t *)tail,
+                        (uint8_t *)&tail->caller_counters.handler_failed,
+                        (uint8_t *)&tail->responder_counters};
+    put(lines[row_random(5)] + row_random(32) * 4, hostile_value());
 }
 
 // States that come near the right ones: another code or flag, the generation before or after.

@@ -31,6 +31,9 @@ static const char *const lines_of_death[] = {
 static const char *const lines_of_life[] = {"open", GUEST_COMES, "close", NULL};
 static const char *const lines_of_a_crowd[] = {
     "open", GUEST_COMES, "traffic callers=8 calls=10 way=any sleep=2000..9000", "close", NULL};
+// So many that some are sampled.
+static const char *const lines_of_samples[] = {"open", GUEST_COMES, "traffic callers=1 calls=1100",
+                                               "close", NULL};
 static const char *const lines_of_pipelines[] = {"open", GUEST_COMES, "pipeline 30", "close", NULL};
 static const char *const lines_of_failure[] = {"open", NULL};
 
@@ -235,6 +238,7 @@ static bool play_host(const struct script *script, const struct visit *visit) {
 
 static const struct script scripts[] = {
     {HOST, .name = "calls", .lines = lines_of_calls},
+    {HOST, .name = "sampled-calls", .lines = lines_of_samples},
     {HOST, .name = "calls-by-semaphores", .lines = lines_of_calls,
      .backend = SIPC_BACKEND_SEMAPHORE},
     {HOST, .name = "calls-in-a-sealed-region", .lines = lines_of_calls, SEALED},
