@@ -111,7 +111,10 @@ void sipc_caller_tell_deadline(struct sipc_caller *caller, uint64_t deadline) {
 
 // ---- Counting (spec 2.6) ------------------------------------------------------------------------
 
-void sipc_caller_sample_request(struct sipc_caller *caller) {
+static_assert(SIPC_STALE_LOOK % SIPC_SAMPLE_INTERVAL == 0, "a look is due at samples only");
+
+void sipc_caller_mark_sample(struct sipc_caller *caller, uint32_t generation) {
+    if (generation % SIPC_STALE_LOOK == 0) sipc_caller_note_stale(caller);
     caller->published_at = sipc_os_now();
     sipc_counter_store(&caller->slot->caller_counters->published_at, caller->published_at);
     // Who waits for several knows by itself when it spins.

@@ -116,14 +116,14 @@ SIPC_ALWAYS_INLINE void count_answer(const struct sipc_slot *slot, uint32_t hand
 }
 
 // Around the handler of a sampled request. Returns when that began.
-static SIPC_SELDOM uint64_t sample_start(const struct sipc_slot *slot) {
+static uint64_t sample_start(const struct sipc_slot *slot) {
     const uint64_t published_at = sipc_counter_load(&slot->caller_counters->published_at);
     const uint64_t now = sipc_os_now();
     sipc_histogram_note(slot->responder_counters->queue, sipc_time_between(published_at, now));
     return now;
 }
 
-static SIPC_SELDOM void sample_end(const struct sipc_slot *slot, uint64_t began) {
+static void sample_end(const struct sipc_slot *slot, uint64_t began) {
     struct sipc_responder_block *counters = slot->responder_counters;
     const uint64_t now = sipc_os_now();
     sipc_histogram_note(counters->service, sipc_time_between(began, now));
@@ -252,19 +252,37 @@ static inline void note_result(const struct sipc_slot *slot, sipc_status status,
     }
 }
 
-// Calls the handler, which gets private copies of the checked fields. False: the request was taken
-// out of it and is answered later, or was by now.
-static inline bool handle(struct sipc_responder *responder, const sipc_request *request,
-                          sipc_handler handler, void *context, struct response_fields *fields) {
+// What a handler has made of a request. Taken: out of it, to be answered later, or by now.
+struct handled {
+    uint64_t outcome;
+    uint32_t size;
+    bool taken;
+};
+
+// Calls the handler, which gets private copies of the checked fields.
+SIPC_ALWAYS_INLINE struct handled handle(struct sipc_responder *responder,
+                                         const sipc_request *request, sipc_handler handler,
+                                         void *context) {
     const struct sipc_slot *slot = responder->slot;
     sipc_response response = {.data = slot->response, .capacity = slot->response_capacity};
     sipc_status status = handler(context, request, &response);
     if (SIPC_UNLIKELY(responder->taken)) {
         responder->taken = false;
-        return false;
+        return (struct handled){.taken = true};
     }
-    note_result(slot, status, &response, fields);
-    return true;
+    struct response_fields fields = {.size = 0};
+    note_result(slot, status, &response, &fields);
+    return (struct handled){.outcome = fields.outcome, .size = fields.size};
+}
+
+// The same of a sampled request. By itself: what is measured here costs the others nothing.
+static SIPC_SELDOM struct handled handle_sampled(struct sipc_responder *responder,
+                                                 const sipc_request *request, sipc_handler handler,
+                                                 void *context) {
+    const uint64_t began = sample_start(responder->slot);
+    const struct handled handled = handle(responder, request, handler, context);
+    if (!handled.taken) sample_end(responder->slot, began);
+    return handled;
 }
 
 // As much of a payload is asked for ahead as hides behind the barrier of the mark.
@@ -363,11 +381,13 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
         else
             served = SIPC_SERVED_SHUTDOWN;
     } else {
-        const bool sampled = sipc_is_sampled(generation);
-        const uint64_t began = SIPC_UNLIKELY(sampled) ? sample_start(slot) : 0;
+        const struct handled result = SIPC_UNLIKELY(sipc_is_sampled(generation))
+                                          ? handle_sampled(responder, &request, handler, context)
+                                          : handle(responder, &request, handler, context);
+        if (SIPC_UNLIKELY(result.taken)) return SIPC_SERVED_REQUEST;
+        fields.outcome = result.outcome;
+        fields.size = result.size;
         handled = request.size;
-        if (!handle(responder, &request, handler, context, &fields)) return SIPC_SERVED_REQUEST;
-        if (SIPC_UNLIKELY(sampled)) sample_end(slot, began);
     }
     answer_where_it_fits(slot, tiny, generation, &request, &fields, last);
     count_answer(slot, handled, &fields);
@@ -506,7 +526,8 @@ static SIPC_SELDOM bool spin_timed(struct sipc_responder *responder) {
 
 // Not after a sampled exchange, whose caller takes longer to begin the next.
 static inline bool samples_spin(uint32_t seen) {
-    return sipc_is_sampled(sipc_state_generation(seen) + SIPC_SAMPLE_INTERVAL / 2);
+    const uint32_t mask = sipc_state(SIPC_SAMPLE_INTERVAL - 1, 0);
+    return (seen & mask) == sipc_state(SIPC_SAMPLE_INTERVAL / 2, 0);
 }
 
 enum sipc_wait_result sipc_responder_wait(struct sipc_responder *responder) {

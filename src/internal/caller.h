@@ -94,6 +94,9 @@ void sipc_caller_close(struct sipc_caller *caller);
 #define SIPC_STALE_LOOK 0x100000u
 
 void sipc_caller_note_stale(struct sipc_caller *caller);
+// Of a sampled exchange, which is about to be published: notes the time, and what is stale if that
+// is due.
+SIPC_SELDOM void sipc_caller_mark_sample(struct sipc_caller *caller, uint32_t generation);
 
 // The next generation that neither response word shows: one of them may not have changed since the
 // generations came round (spec 3). A word only changes to the current generation, so it shows what
@@ -103,14 +106,13 @@ static inline void sipc_caller_advance(struct sipc_caller *caller) {
     uint32_t generation = caller->generation;
     do {
         generation = (generation + 1) & SIPC_GENERATION_MASK;
-        if (SIPC_UNLIKELY(generation % SIPC_STALE_LOOK == 0)) sipc_caller_note_stale(caller);
+        if (SIPC_UNLIKELY(sipc_is_sampled(generation))) sipc_caller_mark_sample(caller, generation);
     } while (SIPC_UNLIKELY(generation == caller->stale[0] || generation == caller->stale[1]));
     caller->generation = generation;
 }
 
 // ---- Counting (spec 2.6)
 
-SIPC_SELDOM void sipc_caller_sample_request(struct sipc_caller *caller);
 SIPC_SELDOM void sipc_caller_sample_response(struct sipc_caller *caller);
 
 // After the request was published: its responder is at work meanwhile.
@@ -176,7 +178,6 @@ SIPC_ALWAYS_INLINE bool sipc_caller_prepare(struct sipc_caller *caller, enum sip
     else
         sipc_caller_write_request(slot, form == SIPC_FORM_AT_END, message_id, payload, size);
     sipc_caller_advance(caller);
-    if (SIPC_UNLIKELY(sipc_is_sampled(caller->generation))) sipc_caller_sample_request(caller);
     caller->tiny = tiny;
     caller->message_id = message_id;
     caller->requests++;
