@@ -315,7 +315,9 @@ func (a *attachment) rouse() {
 		time.Sleep(pause)
 	}
 	for _, c := range a.calls.callers {
-		a.fail(a.region.object.unclaim(claimFirstSlot + uint64(c.slot.index)))
+		if atomic.LoadUint32(&c.claim) != claimEnded {
+			a.fail(a.region.object.unclaim(claimFirstSlot + uint64(c.slot.index)))
+		}
 	}
 	a.fail(a.region.release())
 	close(a.quiet)

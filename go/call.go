@@ -99,14 +99,18 @@ func (c *Client) CallSlots() int {
 
 // check refuses what must not be sent (spec, section 5), before anything is written.
 func (p *pool) check(messageID uint32, request []byte) *CallError {
+	return p.checkSize(messageID, len(request))
+}
+
+func (p *pool) checkSize(messageID uint32, size int) *CallError {
 	r := p.attachment.region
 	switch {
 	case messageID < MessageFirstUser && messageID != MessageNormal && messageID != MessageHeartbeatRequest:
 		return callError(ErrBadMessageID, NotStarted, nil, "the message id is %d; use %d, %d or %d and above",
 			messageID, MessageNormal, MessageHeartbeatRequest, MessageFirstUser)
-	case uint64(len(request)) > uint64(r.layout.requestCapacity):
+	case uint64(size) > uint64(r.layout.requestCapacity):
 		return callError(ErrRequestTooLarge, NotStarted, nil, "the request has %d bytes, a slot of %q takes %d; send less",
-			len(request), r.name, r.layout.requestCapacity)
+			size, r.name, r.layout.requestCapacity)
 	case len(p.callers) == 0:
 		return callError(ErrNoSlot, NotStarted, nil,
 			"the client has no slot of %q to call through; give the host guest slots", r.name)

@@ -33,6 +33,7 @@ type caller struct {
 	quiet  uint32 // always 0
 	claim  uint32 // atomic, private; the pool's
 	served uint32 // atomic, private; whether the host served the slot when it was last looked at
+	turn   uint32 // atomic, private; of the handle by which the application has the slot
 }
 
 const (
@@ -116,6 +117,11 @@ func isTiny(messageID uint32, size int) bool {
 // publish writes a request that was checked, and hands it to the responder.
 func (c *caller) publish(messageID uint32, payload []byte) {
 	c.prepare(messageID, payload)
+	c.send()
+}
+
+// send hands a request over that was prepared.
+func (c *caller) send() {
 	c.published = true
 	slot := c.slot
 	if waiting := publish(&slot.turn.callerState, c.own, &slot.responder.waiting); waiting != 0 {
@@ -130,7 +136,7 @@ func (c *caller) prepare(messageID uint32, payload []byte) {
 	slot := c.slot
 	if !isTiny(messageID, len(payload)) {
 		copy(slot.request, payload)
-		c.publishInPlace(messageID, uint32(len(payload)), 0)
+		c.prepareInPlace(messageID, uint32(len(payload)), 0)
 		return
 	}
 	low := uint64(len(payload))
@@ -143,9 +149,9 @@ func (c *caller) prepare(messageID uint32, payload []byte) {
 	c.handOver(codeRequest|flagTiny, low)
 }
 
-// publishInPlace is publish for a payload that stands in the request buffer, where the flags say, and is not tiny or
+// prepareInPlace is prepare for a payload that stands in the request buffer, where the flags say, and is not tiny or
 // stands at the end.
-func (c *caller) publishInPlace(messageID, size, flags uint32) {
+func (c *caller) prepareInPlace(messageID, size, flags uint32) {
 	line := c.slot.ordinaryTurn
 	line.size = size
 	line.messageID = messageID
@@ -154,7 +160,7 @@ func (c *caller) publishInPlace(messageID, size, flags uint32) {
 	c.handOver(codeRequest, 0)
 }
 
-// handOver publishes what was written; low are the low bits of its transport id.
+// handOver says what was written; low are the low bits of its transport id.
 func (c *caller) handOver(word uint32, low uint64) {
 	slot := c.slot
 	c.advance()

@@ -54,6 +54,12 @@
 //	first := caller.Go(ctx, shm.MessageNormal, request, response)
 //	completion := <-first
 //
+// # Messages in place
+//
+// Call copies its request and its response. Client.Acquire gives the buffer of a slot instead, to build the request there
+// and to read the response where it stands; InPlace does the same for handlers. Both know what is built from the end of
+// its buffer downwards, as FlatBuffers are. StructFor and StructIn are for plain structs. See docs/zero-copy.md.
+//
 // # Waiting
 //
 // A worker spins, then yields, then sleeps, as its WaitPolicy says and as lately paid. When nothing happens it

@@ -171,7 +171,8 @@ func TestWhereAResponseStands(t *testing.T) {
 			if len(got.payload) != size || c.answeredTiny() != tiny {
 				t.Errorf("%d of %d bytes, in the turn line: %v", len(got.payload), size, c.answeredTiny())
 			}
-			eventually(func() bool { return c.answeredOrdinarily() == (!tiny || sleeps) })
+			// On a busy machine the caller may have slept without being told to.
+			eventually(func() bool { return c.answeredOrdinarily() || tiny && !sleeps })
 			atomic.StoreUint32(&c.slot.annex.callerWaiting, 0)
 		}
 	}

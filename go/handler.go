@@ -34,6 +34,9 @@ type Request struct {
 	context   *requestContext
 	later     *Pending
 	responder *responder // in whose handler it is; nil: in none
+
+	turn uint32 // atomic; of the ResponseBuffer that may be written
+	sent int    // bytes that it sent
 }
 
 // Deadline is when the caller gives up, and false if it did not say. It is what the caller said, and

@@ -48,9 +48,8 @@ func (m *Mux) Serve(request *Request, response []byte) (int, error) {
 // the response. Errors: as Mux.Handle; ErrInvalidArgument for a type that holds pointers.
 func HandleStruct[Q, R any](m *Mux, messageID uint32, handler func(request *Q, response *R) error) error {
 	for _, kind := range []reflect.Type{reflect.TypeOf((*Q)(nil)).Elem(), reflect.TypeOf((*R)(nil)).Elem()} {
-		if !isPlain(kind) {
-			return &failure{ErrInvalidArgument, fmt.Sprintf(
-				"%v holds something else than numbers, so its bytes mean nothing in another process", kind), nil}
+		if err := checkPlain(kind); err != nil {
+			return err
 		}
 	}
 	if handler == nil {
@@ -70,6 +69,15 @@ func HandleStruct[Q, R any](m *Mux, messageID uint32, handler func(request *Q, r
 		copy(buffer, bytesOf(&answer))
 		return int(unsafe.Sizeof(answer)), nil // more than the buffer has is told to the caller
 	})
+}
+
+// checkPlain refuses a type whose values are more than their bytes.
+func checkPlain(kind reflect.Type) error {
+	if isPlain(kind) {
+		return nil
+	}
+	return &failure{ErrInvalidArgument, fmt.Sprintf(
+		"%v holds something else than numbers, so its bytes mean nothing in another process", kind), nil}
 }
 
 // bytesOf is the memory of a plain value.

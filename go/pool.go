@@ -15,6 +15,8 @@ const (
 	claimFree = iota
 	claimHeld
 	claimRetired // nobody gets it any more
+	claimLent    // held by the application, which is in no call
+	claimEnded   // the same when the attachment ended: the application gives the slot's own claim back
 )
 
 // patience is after what time a goroutine that waits for a slot is not overtaken any more. Until then whoever
@@ -313,7 +315,8 @@ func (p *pool) drain() bool {
 	p.endPipelines()
 	held := false
 	for _, c := range p.callers {
-		if atomic.CompareAndSwapUint32(&c.claim, claimFree, claimRetired) || atomic.LoadUint32(&c.claim) == claimRetired {
+		if atomic.CompareAndSwapUint32(&c.claim, claimFree, claimRetired) ||
+			atomic.CompareAndSwapUint32(&c.claim, claimLent, claimEnded) || atomic.LoadUint32(&c.claim) > claimHeld {
 			continue
 		}
 		held = true

@@ -12,7 +12,8 @@
 #include "promises.h"
 
 #define HOST EXAMPLES_BUILD "/flatbuffers/flatbuffers_host"
-#define GUEST EXAMPLES_BUILD "/flatbuffers/flatbuffers_guest"
+#define CPP_GUEST EXAMPLES_BUILD "/flatbuffers/flatbuffers_guest"
+#define GO_GUEST EXAMPLES_BUILD "/flatbuffers/flatbuffers_go_guest"
 
 // ---- What stands in the region -----------------------------------------------------------------
 
@@ -115,23 +116,32 @@ static void what_does_not_fit_is_not_sent(struct run *run) {
     peer_finish(&run->host);
 }
 
-static void with_guest(struct run *run, const char *program, void (*keep)(struct run *)) {
-    run->guest_program = program;
-    keep(run);
-}
-
 static void cpp_orders(struct run *run) {
-    with_guest(run, GUEST, orders_in_both_directions);
+    run->guest_program = CPP_GUEST;
+    orders_in_both_directions(run);
 }
 
 static void cpp_large_orders(struct run *run) {
-    with_guest(run, GUEST, what_does_not_fit_is_not_sent);
+    run->guest_program = CPP_GUEST;
+    what_does_not_fit_is_not_sent(run);
+}
+
+static void go_orders(struct run *run) {
+    run->guest_program = GO_GUEST;
+    orders_in_both_directions(run);
+}
+
+static void go_large_orders(struct run *run) {
+    run->guest_program = GO_GUEST;
+    what_does_not_fit_is_not_sent(run);
 }
 
 int main(void) {
     static const struct promise promises[] = {
         {"the guest in C++: orders in both directions", cpp_orders, 20, ONCE},
         {"the guest in C++: what does not fit is not sent", cpp_large_orders, 20, ONCE},
+        {"the guest in Go: orders in both directions", go_orders, 20, ONCE},
+        {"the guest in Go: what does not fit is not sent", go_large_orders, 20, ONCE},
     };
     return run_promises("FlatBuffers", GROUP_SECONDS, promises, COUNT_OF(promises));
 }
