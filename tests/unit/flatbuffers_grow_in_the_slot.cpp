@@ -4,6 +4,7 @@
 // is unsound is not read (DirectFlatBuffers.h).
 #include "DirectFlatBuffers.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -14,7 +15,7 @@
 #include "pair.h"
 
 // What new asks for, counted.
-static unsigned allocations;
+static std::atomic<unsigned> allocations;
 // NOLINTBEGIN(bugprone-reserved-identifier): the names that the linker gives
 extern "C" {
 void *__real__Znwm(size_t size);
@@ -76,11 +77,11 @@ bool is_series(const Series *series, const char *name, uint32_t count) {
 
 // Where the handler found the request, and what it answers.
 struct {
-    const uint8_t *request;
-    const uint8_t *response;
-    uint32_t size;
-    uint32_t count; // of the response's values
-    bool sound;
+    std::atomic<const uint8_t *> request;
+    std::atomic<const uint8_t *> response;
+    std::atomic<uint32_t> size;
+    std::atomic<uint32_t> count; // of the response's values
+    std::atomic<bool> sound;
 } handler;
 
 shm::Answer answer(const shm::RequestView &request, shm::ResponseBuffer &&buffer) {
@@ -104,7 +105,8 @@ struct Pair {
     shm::DirectGuest guest;
 
     Pair() {
-        handler = {nullptr, nullptr, 0, 3, false};
+        handler.count = 3;
+        handler.sound = false;
         assert_true(host.Init(name, 1, 2 * CAPACITY));
         assert_true(guest.Connect(name));
         assert_false(static_cast<bool>(guest.Start(shm::InPlace(answer))));
@@ -136,7 +138,7 @@ void no_byte_is_copied_and_nothing_allocated(void **) {
     // response buffer's end.
     assert_true(handler.sound);
     assert_int_equal(handler.size, size);
-    assert_ptr_equal(handler.request + handler.size, handler.response + 2 * ROOM);
+    assert_ptr_equal(handler.request.load() + handler.size, handler.response.load() + 2 * ROOM);
     // The host's response buffer ends where its request buffer begins.
     assert_ptr_equal(response.Data() + response.Size(), end - ROOM);
     assert_true(is_series(shm::FlatBufferIn<Series>(response, IDENTIFIER), "a", 3));
@@ -151,7 +153,7 @@ void small_ones_stay_where_they_were_built(void **) {
     assert_true(request.Builder().GetSize() <= 48);
     shm::ResponseView response;
     assert_false(static_cast<bool>(std::move(request).Send(MSG_ID_NORMAL, response)));
-    assert_ptr_equal(handler.request + handler.size, handler.response + 2 * ROOM);
+    assert_ptr_equal(handler.request.load() + handler.size, handler.response.load() + 2 * ROOM);
     assert_true(is_series(shm::FlatBufferIn<Series>(response, IDENTIFIER), "", 0));
 }
 

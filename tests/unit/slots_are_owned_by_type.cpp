@@ -3,6 +3,7 @@
 // empty (DirectInPlace.h).
 #include "DirectInPlace.h"
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -179,7 +180,7 @@ void a_second_answer_is_a_failure(void **) {
 }
 
 void each_way_to_answer_reaches_the_caller(void **) {
-    static int way;
+    static std::atomic<int> way;
     Pair pair([](const shm::RequestView &, shm::ResponseBuffer &&response) -> shm::Answer {
         if (way == 0) return std::move(response).RefuseMessage();
         if (way == 1) return std::move(response).SendAtEnd(201);
