@@ -33,9 +33,10 @@ find_one() { # NAME: the only file of this name that was installed
 
 shared=$(find_one libsimpleipc.so)
 archive=$(find_one libsimpleipc.a)
-find_one simpleipc.h >/dev/null
-find_one in_place.h >/dev/null
-find_one DirectHost.h >/dev/null
+include=$(dirname "$(find_one DirectHost.h)")
+mapfile -t c_headers < <(cd "$include" && printf '%s\n' simpleipc/*.h)
+# Those of C++, without the one for who has FlatBuffers.
+mapfile -t cpp_headers < <(cd "$include" && printf '%s\n' Direct*.h | grep -v DirectFlatBuffers.h)
 find_one SimpleIPCConfig.cmake >/dev/null
 PKG_CONFIG_PATH=$(dirname "$(find_one simpleipc.pc)")
 LD_LIBRARY_PATH=$(dirname "$shared")
@@ -80,19 +81,21 @@ for language in c cpp; do
 done
 
 echo "== headers"
-for header in simpleipc/simpleipc.h simpleipc/in_place.h DirectHost.h DirectInPlace.h; do
+for header in "${c_headers[@]}" "${cpp_headers[@]}"; do
     echo "#include <$header>" | "$cxx" -std=c++17 "${strict[@]}" -fsyntax-only "${headers[@]}" -x c++ -
 done
-for standard in c99 c11; do
-    echo "#include <simpleipc/in_place.h>" | "$cc" -std=$standard "${strict[@]}" -fsyntax-only "${headers[@]}" -x c -
+for header in "${c_headers[@]}"; do
+    for standard in c99 c11; do
+        echo "#include <$header>" | "$cc" -std=$standard "${strict[@]}" -fsyntax-only "${headers[@]}" -x c -
+    done
 done
 
 echo "== exported symbols"
 nm -D --defined-only "$shared" | awk '{ print $NF }' | sed 's/@.*//' | sort >"$work/exported"
 if grep -v '^sipc_' "$work/exported"; then fail "the shared library shows what is not its own"; fi
 # And all that the headers declare.
-printf '#include <simpleipc/%s>\n' simpleipc.h in_place.h | "$cc" -DSIPC_API=SIPC_EXPORTED -E -P "${headers[@]}" -x c - |
-    tr '\n' ' ' | grep -o 'SIPC_EXPORTED[^(]*(' | grep -o 'sipc_[a-z_]*(' | tr -d '(' | sort >"$work/declared"
+printf '#include <%s>\n' "${c_headers[@]}" | "$cc" -DSIPC_API=SIPC_EXPORTED -E -P "${headers[@]}" -x c - |
+    tr '\n' ' ' | grep -o 'SIPC_EXPORTED[^(]*(' | grep -o 'sipc_[a-z0-9_]*(' | tr -d '(' | sort >"$work/declared"
 [ -s "$work/declared" ] || fail "no declarations were found in the header"
 diff "$work/declared" "$work/exported" || fail "the headers' functions (<) are not those that the library shows (>)"
 echo "$(wc -l <"$work/exported") functions"
