@@ -117,17 +117,17 @@ func isTiny(messageID uint32, size int) bool {
 // publish writes a request that was checked, and hands it to the responder.
 func (c *caller) publish(messageID uint32, payload []byte) {
 	c.prepare(messageID, payload)
-	c.send()
+	c.send(len(payload))
 }
 
-// send hands a request over that was prepared.
-func (c *caller) send() {
+// send hands a request of that size over, which was prepared.
+func (c *caller) send(size int) {
 	c.published = true
 	slot := c.slot
 	if waiting := publish(&slot.turn.callerState, c.own, &slot.responder.waiting); waiting != 0 {
 		slot.ringResponder(waiting)
 	}
-	c.countRequest(len(payload))
+	c.countRequest(size)
 }
 
 // prepare writes all of a request but the word that hands it over. The payload first, then the fields, then the word: the

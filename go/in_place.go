@@ -184,11 +184,12 @@ func (p *pool) checkInPlace(ctx context.Context, messageID uint32, size int) *Ca
 func (p *pool) callInPlace(l *limit, c *caller, messageID, size, flags uint32) (payload []byte, failed *CallError) {
 	held := c
 	defer p.done(&held, &failed, debug.SetPanicOnFault(true))
+	c.tell(l)
 	if flags == 0 && isTiny(messageID, int(size)) {
 		c.publish(messageID, c.slot.request[:size])
 	} else {
 		c.prepareInPlace(messageID, size, flags)
-		c.send()
+		c.send(int(size))
 	}
 	where, failed := p.await(c, l)
 	if failed != nil {
@@ -236,7 +237,7 @@ type ResponseBuffer struct {
 	turn    uint32
 }
 
-// InPlaceHandler answers one request by sending a response. An error it returns counts more than what was sent, and reaches
+// InPlaceHandler answers one request by sending a response, or later: see Request.Later. An error it returns counts more than what was sent, and reaches
 // the caller as that of a MessageHandler, as does everything else; so does its absence if nothing was sent.
 type InPlaceHandler func(request *Request, response ResponseBuffer) error
 
@@ -254,6 +255,9 @@ func InPlace(handler InPlaceHandler) MessageHandler {
 			return 0, err
 		}
 		if request.sent < 0 {
+			if request.later != nil {
+				return 0, nil // it is answered later
+			}
 			return 0, errNothingSent
 		}
 		return request.sent, nil

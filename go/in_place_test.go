@@ -234,6 +234,9 @@ func TestAResponseIsSentOnce(t *testing.T) {
 			copy(response.Bytes(), "something else")
 			_ = response.Send(5)
 			return errors.New("no")
+		case "later":
+			pending := request.Later()
+			go func() { _ = pending.Respond([]byte("late"), nil) }()
 		case "panic":
 			_ = response.SendAtEnd(5)
 			panic("no")
@@ -250,6 +253,7 @@ func TestAResponseIsSentOnce(t *testing.T) {
 	c.expect(t, 0, "large", answer{answerResponseTooLarge, 0, nil})
 	c.expect(t, 0, "error", failedWith("no"))
 	c.expect(t, 0, "panic", failedWith("panic: no"))
+	c.expect(t, 0, "later", ok(0, "late"))
 	c.expect(t, 0, "nothing", failedWith("the handler sent no response"))
 	c.expect(t, 0, "begin", ok(0, "at the beginning"))
 	if InPlace(nil) != nil {
