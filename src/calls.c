@@ -174,6 +174,11 @@ static SIPC_SELDOM sipc_status addressee_left(sipc_session *session) {
         session->caller.slot->index);
 }
 
+static SIPC_SELDOM bool is_called_again(const sipc_session *session, sipc_status status,
+                                        struct sipc_deadline *deadline) {
+    return status == SIPC_PEER_DIED && session->calls->resend && !sipc_deadline_passed(deadline);
+}
+
 SIPC_ALWAYS_INLINE sipc_status call_in_place(sipc_session *session, bool at_end,
                                              uint32_t message_id, uint32_t request_size,
                                              uint64_t timeout_ns, const void **response,
@@ -185,11 +190,11 @@ SIPC_ALWAYS_INLINE sipc_status call_in_place(sipc_session *session, bool at_end,
     struct sipc_answer answer = {.data = NULL};
     do {
         if (SIPC_UNLIKELY(session->addressee != 0) && sipc_session_addressee_left(session))
-            return addressee_left(session);
-        status = exchange(session, at_end, message_id, session->caller.slot->request, request_size,
-                          &deadline, &answer);
-    } while (SIPC_UNLIKELY(status == SIPC_PEER_DIED) && session->calls->resend &&
-             !sipc_deadline_passed(&deadline));
+            status = SIPC_LEFT;
+        else
+            status = exchange(session, at_end, message_id, session->caller.slot->request,
+                              request_size, &deadline, &answer);
+    } while (SIPC_UNLIKELY(status != SIPC_OK) && is_called_again(session, status, &deadline));
     if (SIPC_UNLIKELY(status == SIPC_LEFT)) status = addressee_left(session);
     session->response_message_id = answer.message_id;
     if (response) *response = answer.data;
