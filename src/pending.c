@@ -151,9 +151,6 @@ sipc_status sipc_pending_respond(sipc_pending pending, sipc_status status, const
                          "the request was answered already, or there is none; answer once");
     const struct sipc_slot *slot = responder->slot;
     const sipc_request request = responder->store->request;
-    // Release: the store is read. The region's words say so as well to who takes the next request,
-    // but only to who knows that both mappings are one memory.
-    sipc_store_release(&responder->pending, pending.state | SIPC_ANSWERING);
     const sipc_response result = place(slot, response, size);
     const bool sound = sipc_responder_answer_taken(slot, pending.state, &request, status, &result);
     complete(responder, pending.state);

@@ -46,6 +46,7 @@ SIPC_ALWAYS_INLINE void answer(const struct sipc_slot *slot, uint32_t generation
     sipc_store_plain(line->size, fields->size);
     sipc_store_plain(line->message_id, fields->message_id);
     sipc_store_plain(line->outcome, fields->outcome);
+    SIPC_ORDER_GOES_BY_PEER(slot->responder);
     // Of a region that was cut short meanwhile nothing is published: what we wrote is gone.
     if (sipc_slot_is_lost(slot)) return;
     if (last)
@@ -64,6 +65,7 @@ SIPC_ALWAYS_INLINE void answer_tiny(const struct sipc_slot *slot, uint32_t gener
     // The complement: where nothing was written, the request's own id still stands.
     uint64_t id = fields->transport_id & ~SIPC_TRANSPORT_ID_MESSAGE_MASK;
     sipc_store_plain(line->transport_id, ~(id | fields->size));
+    SIPC_ORDER_GOES_BY_PEER(slot->responder);
     if (sipc_slot_is_lost(slot)) return;
     const uint32_t state = sipc_state(generation, SIPC_CODE_RESPONSE);
     if (last) {
@@ -419,6 +421,7 @@ SIPC_ALWAYS_INLINE enum sipc_served serve(struct sipc_responder *responder, sipc
     if (sipc_slot_is_lost(slot)) return SIPC_SERVED_CLOSED;
     if (state == responder->seen) return SIPC_SERVED_NOTHING;
     responder->seen = state;
+    SIPC_ORDER_CAME_BY_PEER(slot->responder);
     switch (sipc_state_code(state)) {
     case SIPC_CODE_REQUEST:
         if (SIPC_UNLIKELY(responder->fresh) && is_for_another(responder))

@@ -12,7 +12,7 @@
 
 #include "jobs.h"
 
-static std::string text(const shm::AsyncResult &result) {
+static std::string textOf(const shm::AsyncResult &result) {
     return {result.response.begin(), result.response.end()};
 }
 
@@ -41,9 +41,9 @@ int main(int count, char **words) {
     soon.timeout = std::chrono::milliseconds(1000);
     const shm::AsyncResult given_up =
         caller.Send(reinterpret_cast<const uint8_t *>(&endless), sizeof endless, kJob, soon).get();
-    std::printf("%s%s\n", given_up.error.Message(), text(given_up).c_str());
+    std::printf("%s%s\n", given_up.error.Message(), textOf(given_up).c_str());
     // And one for what is no job.
     const shm::AsyncResult refused = caller.Send(nullptr, 0, kJob).get();
-    std::printf("the guest says: %s\n", text(refused).c_str());
+    std::printf("the guest says: %s\n", textOf(refused).c_str());
     return refused.error == SIPC_HANDLER_FAILED ? 0 : 1;
 }

@@ -161,4 +161,19 @@ static inline void sipc_pause(void) {
 #define SIPC_UNCHECKED_RACE SIPC_ALWAYS_INLINE
 #endif
 
+// An order between two threads of this process that goes by way of the peer's words: one answers,
+// the peer sees it and asks on, the other sees that. The thread sanitizer sees one process only.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define SIPC_ORDER_GOES_BY_PEER(line) __tsan_release(line)
+#define SIPC_ORDER_CAME_BY_PEER(line) __tsan_acquire(line)
+#endif
+#endif
+#ifndef SIPC_ORDER_GOES_BY_PEER
+#define SIPC_ORDER_GOES_BY_PEER(line) ((void)0)
+#define SIPC_ORDER_CAME_BY_PEER(line) ((void)0)
+#endif
+
 #endif

@@ -179,7 +179,7 @@ static bool do_executions(const char *arguments) {
 
 // plain SLOT MESSAGE_ID SIZE TIMEOUT_US: prints the response as a text, without a check of it.
 static bool do_plain(const char *arguments) {
-    struct request request;
+    struct request request = {.data = NULL};
     unsigned timeout_us;
     if (sscanf(arguments, "%u %u %u %u", &request.slot, &request.message_id, &request.size,
                &timeout_us) != 4)
