@@ -127,6 +127,24 @@ static void many_guests(struct run *run) {
     peer_finish(&spare);
 }
 
+static void structs_pair(struct run *run, const char *guest) {
+    peer_start(&run->host, EXAMPLES_BUILD "/example_structs_host", run->region, NULL);
+    peer_start(&run->guest, guest, run->region, NULL);
+    assert_string_equal(peer_hear(&run->host), "area 6, centre 1.33333 1");
+    assert_string_equal(peer_hear(&run->host), "area 24, centre 2.66667 2");
+    assert_string_equal(peer_hear(&run->host), "area 54, centre 4 3");
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
+static void structs_with_c(struct run *run) {
+    structs_pair(run, EXAMPLES_BUILD "/example_structs_guest");
+}
+
+static void structs_with_go(struct run *run) {
+    structs_pair(run, EXAMPLES_BUILD "/example_structs_go_guest");
+}
+
 // ---- The README --------------------------------------------------------------------------------
 
 struct text {
@@ -210,6 +228,8 @@ int main(void) {
         {"the pair in C", c_pair, 20, ONCE},
         {"the pipeline in C++ and the guest in C", pipeline_in_cpp, 20, ONCE},
         {"many guests, one of which is replaced under load", many_guests, 20, ONCE},
+        {"plain structs in place, the guest in C", structs_with_c, 20, ONCE},
+        {"plain structs in place, the guest in Go", structs_with_go, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
         {"the guest in Go that calls its host in C++ back", guest_that_calls_back, 20, ONCE},
         {"jobs that are answered later, in C++ and Go", jobs_that_are_answered_later, 20, ONCE},
