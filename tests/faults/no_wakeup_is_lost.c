@@ -142,8 +142,8 @@ static uint64_t run_callers(sipc_host *host, uint32_t calls) {
 // Around the word that says that it sleeps, before the sleep, and between an answer and the look
 // whether its caller sleeps; each so often that they meet in all ways.
 static const char go_delays[] =
-    "wait.go:waiter.sleep:atomic.SwapUint32 w.waiting before#3+=delay:1;"
-    "wait.go:waiter.sleep:atomic.SwapUint32 w.waiting after#5+=delay:1;"
+    "wait.go:waiter.sleepUntilReady:atomic.SwapUint32 w.waiting before#3+=delay:1;"
+    "wait.go:waiter.sleepUntilReady:atomic.SwapUint32 w.waiting after#5+=delay:1;"
     "os_linux.go:futex.wait:syscall.Syscall6 unix.SYS_FUTEX before#7+=delay:1;"
     "slot.go:publish:atomic.SwapUint32 state after#4+=delay:1";
 
