@@ -82,7 +82,9 @@ func TestAContextEndsWithItsRequest(t *testing.T) {
 		<-contexts
 		c.expect(t, 200, "long"+string(make([]byte, 60)), ok(200, "long"+string(make([]byte, 60))))
 		<-first.Done()
-		if first.Err() != context.Canceled || (<-contexts).Err() != context.Canceled {
+		last := <-contexts
+		<-last.Done() // soon after the answer
+		if first.Err() != context.Canceled || last.Err() != context.Canceled {
 			t.Error("the context of a request that was answered is not done")
 		}
 	}

@@ -28,7 +28,8 @@ struct bench_start {
 
 // The user message id of an errand: the handler calls the host, and tells how long it took.
 #define BENCH_MESSAGE_ERRAND 129u
-#define BENCH_ERRAND_SIZE 4096u // at most
+#define BENCH_ERRAND_SIZE 4096u   // at most
+#define BENCH_ERRAND_WARM_UP 100u // round trips before those that are timed
 
 struct bench_errand {
     uint64_t trips;
