@@ -33,7 +33,12 @@ func callOn(client *shm.Client) {
 			size = len(request)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		_, err := client.Call(ctx, messageID, request[:size], response)
+		var err error
+		if i%4 < 2 {
+			err = callInPlace(ctx, client, messageID, request[:size])
+		} else {
+			_, err = client.Call(ctx, messageID, request[:size], response)
+		}
 		cancel()
 		hasty := errors.Is(err, shm.ErrTimeout) || errors.Is(err, shm.ErrTimeoutMaybeExecuted) ||
 			errors.Is(err, shm.ErrAllSlotsBusy)
@@ -45,6 +50,17 @@ func callOn(client *shm.Client) {
 		}
 		atomic.StoreUint32(&ended, 1)
 	}
+}
+
+// callInPlace copies the request to the end of its slot, where it was not built.
+func callInPlace(ctx context.Context, client *shm.Client, messageID uint32, request []byte) error {
+	buffer, err := client.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	response, err := buffer.SendMessage(ctx, messageID, request)
+	response.Release()
+	return err
 }
 
 // callHost is a guest that serves nothing, but calls its host until that is gone.
@@ -66,6 +82,8 @@ func callHost(name string) {
 	os.Stdin.Read(line[:])
 	atomic.StoreUint32(&ended, 1)
 	callers.Wait()
+	kept, _ := client.Acquire(context.Background()) // none, if the host is gone
 	client.Close()
+	kept.Release() // which outlives the client
 	say("ended")
 }

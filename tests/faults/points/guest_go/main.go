@@ -51,6 +51,15 @@ func answer(request *shm.Request, response []byte) (int, error) {
 	return size, nil
 }
 
+// answerInPlace is answer by a handle.
+func answerInPlace(request *shm.Request, response shm.ResponseBuffer) error {
+	size, err := answer(request, response.Bytes())
+	if err != nil {
+		return err
+	}
+	return response.Send(size)
+}
+
 // answerLater leaves the answer of every other request to a goroutine; the others wait for what their callers do.
 func answerLater(request *shm.Request, response []byte) (int, error) {
 	if request.TransportID>>7%2 == 0 {
@@ -126,6 +135,9 @@ func main() {
 		fail(err)
 	}
 	client.HandleMessage(answer)
+	if len(os.Args) == 4 && os.Args[3] == "group" {
+		client.HandleMessage(shm.InPlace(answerInPlace))
+	}
 	if len(os.Args) == 4 && os.Args[3] == "later" {
 		client.HandleMessage(answerLater)
 	}
