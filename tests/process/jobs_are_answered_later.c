@@ -32,7 +32,7 @@ static void start_both(struct run *run, const char *guest) {
 // ---- Traffic -----------------------------------------------------------------------------------
 
 static void jobs_pass_each_other(struct run *run, const char *guest) {
-    enum { JOB_US = 300000 };
+    enum { JOB_US = 200000 };
     start_both(run, guest);
     // One after the other, the last of them would take as long as all.
     const char *numbers =
@@ -78,7 +78,7 @@ static void a_killed_guest_is_missed(struct run *run, const char *guest) {
 
 static void a_guest_that_stops_answers_first(struct run *run, const char *guest) {
     start_both(run, guest);
-    peer_say(&run->host, "stamped 1 %d 40 0 200000", ANNOUNCE);
+    peer_say(&run->host, "stamped 1 %d 40 0 100000", ANNOUNCE);
     peer_expect(&run->guest, "handling");
     peer_say(&run->guest, "stop");
     peer_expect(&run->host, "SIPC_OK");
