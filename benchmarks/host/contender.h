@@ -44,13 +44,13 @@ enum contender_kind { CONTENDER_LIBRARY, CONTENDER_BARE, CONTENDER_PEER };
 struct contender {
     const char *name;
     enum contender_kind kind;
-    bool pipelined; // has as many trips in flight as the pair has slots
+    bool pipelined;   // has as many trips in flight as the pair has slots
+    bool guest_calls; // the guest calls this process
     // Gets hold of what the trips need. NULL: failed, see sipc_error_text().
     void *(*open)(struct pair *pair, uint32_t slot, const struct payload *payload);
     void (*close)(void *state);
     run_trips *run;
     time_trips *time; // NULL: single trips cannot be timed (pipelines and guest's calls)
-    bool guest_calls; // the guest calls this process
     uint64_t (*took_ns)(const void *state); // of the last run; NULL: as seen from outside
 };
 

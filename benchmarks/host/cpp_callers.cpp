@@ -99,8 +99,8 @@ int RunPipeline(void *state, const struct payload *, uint64_t trips) {
 
 } // namespace
 
-const struct contender contender_send = {"C++ Send", CONTENDER_LIBRARY, false, Open,   Close,
-                                         Send_run,   Send_time,         false, nullptr};
-const struct contender contender_pipeline_cpp = {
-    "C++ pipeline", CONTENDER_LIBRARY, true,  OpenPipeline, ClosePipeline,
-    RunPipeline,    nullptr,           false, nullptr};
+const struct contender contender_send = {"C++ Send", CONTENDER_LIBRARY, false,     false,  Open,
+                                         Close,      Send_run,          Send_time, nullptr};
+const struct contender contender_pipeline_cpp = {"C++ pipeline", CONTENDER_LIBRARY, true,
+                                                 false,          OpenPipeline,      ClosePipeline,
+                                                 RunPipeline,    nullptr,           nullptr};
