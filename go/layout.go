@@ -140,14 +140,15 @@ const (
 	streamFinished = 0 // reason of an end: the whole response was received
 	streamAborted  = 1
 
-	streamOk            = 0
-	streamHandlerFailed = 1
-	streamUnknownStream = 2
-	streamNoHandler     = 3
-	streamTooMany       = 4
-	streamTooLarge      = 5
-	streamBroken        = 6
-	streamOutOfMemory   = 7
+	streamOk               = 0
+	streamHandlerFailed    = 1
+	streamUnknownStream    = 2
+	streamNoHandler        = 3
+	streamTooMany          = 4
+	streamTooLarge         = 5
+	streamBroken           = 6
+	streamOutOfMemory      = 7
+	streamResponseTooLarge = 8
 )
 
 // exchangeHeader is the region's first line, written by the host, once.

@@ -7,6 +7,7 @@
 #include "internal/calls.h"
 #include "internal/errors.h"
 #include "internal/service.h"
+#include "internal/stream_call.h"
 
 // In the word entered: somebody waits for those who are in.
 #define SIPC_RELEASING 0x80000000u
@@ -271,6 +272,11 @@ sipc_status sipc_attachment_open_pipeline(struct sipc_attachment *attachment,
     return status ? status : sipc_calls_open_pipeline(&attachment->calls, wish, pipeline);
 }
 
+sipc_status sipc_attachment_stream(struct sipc_attachment *attachment, sipc_stream_call *call) {
+    sipc_status status = check_call_slots(attachment);
+    return status ? status : sipc_calls_stream(&attachment->calls, call);
+}
+
 static void end_calls(struct sipc_attachment *attachment) {
     if (!attachment->calls.memory) return;
     sipc_calls_close(&attachment->calls);
@@ -376,6 +382,11 @@ uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment) {
 }
 
 // ---- Serving -----------------------------------------------------------------------------------
+
+void sipc_attachment_offer_streams(struct sipc_attachment *attachment,
+                                   struct sipc_streams *streams) {
+    sipc_service_offer_streams(&attachment->service, streams);
+}
 
 sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handler handler,
                                   void *context) {

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <simpleipc/stream.h>
+
 #include "internal/attachment.h"
 #include "internal/errors.h"
 #include "internal/lock.h"
@@ -24,8 +26,9 @@ struct sipc_guest {
     struct sipc_placement placement;
     sipc_handler handler;
     void *context;
-    uint32_t forks;       // of the process that made it
-    sipc_word stopping;   // 1: for good
+    sipc_streams *streams; // served beside the handler; NULL: none are
+    uint32_t forks;        // of the process that made it
+    sipc_word stopping;    // 1: for good
     sipc_word news;       // changes when a wait for a host or for slots is to look again; waited on
     sipc_word started;    // 1: worker threads were started
     sipc_word slots;      // of the last attachment
@@ -118,6 +121,7 @@ static sipc_status await_host(sipc_guest *guest, uint64_t deadline,
 
 static void adopt(sipc_guest *guest, struct sipc_attachment *attachment) {
     guest->now = attachment;
+    sipc_attachment_offer_streams(attachment, guest->streams);
     sipc_store_release(&guest->slots, sipc_attachment_slots(attachment));
     sipc_store_release(&guest->call_slots, sipc_attachment_call_slots(attachment));
 }
@@ -256,6 +260,15 @@ sipc_status sipc_guest_pipeline_open(sipc_guest *guest, uint32_t depth, uint64_t
     return status;
 }
 
+sipc_status sipc_guest_stream(sipc_guest *guest, sipc_stream_call *call) {
+    struct sipc_attachment *attachment;
+    sipc_status status = enter(guest, &attachment);
+    if (status) return status;
+    status = sipc_attachment_stream(attachment, call);
+    sipc_attachment_leave(attachment);
+    return status;
+}
+
 // ---- Serving -----------------------------------------------------------------------------------
 
 static sipc_status check_startable(const sipc_guest *guest) {
@@ -283,6 +296,23 @@ sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *cont
     // After a failure nothing uses the handler any more, though some workers had begun.
     sipc_guest_stop(guest);
     sipc_attachment_wait(guest->now);
+    return status;
+}
+
+sipc_status sipc_guest_serve_streams(sipc_guest *guest, sipc_streams *streams) {
+    sipc_status status = check_guest(guest);
+    if (status) return status;
+    if (!streams) return sipc_fail(SIPC_INVALID_ARGUMENT, "streams is NULL; create some first");
+    if (guest->options.calls_only)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the guest was attached with calls_only; attach without to serve");
+    sipc_lock(&guest->lock);
+    status = check_startable(guest);
+    if (!status) {
+        guest->streams = streams;
+        sipc_attachment_offer_streams(guest->now, streams);
+    }
+    sipc_unlock(&guest->lock);
     return status;
 }
 

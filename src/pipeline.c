@@ -8,6 +8,7 @@
 
 #include "internal/errors.h"
 #include "internal/host.h"
+#include "internal/streams.h"
 
 // Of the polls in a wait one in so many looks at another request than the oldest: each look in vain
 // takes a line from the responder that is about to write it.
@@ -49,6 +50,8 @@ struct sipc_pipeline {
     bool disordered;           // the last response was not the one that was expected
     sipc_word roused;          // 1: no wait goes on; by any thread
     bool reaping;              // completions are being told
+    bool streams;              // it carries the requests of streams
+    uint64_t owner;            // incarnation of who serves them
     struct flight flights[];
 };
 
@@ -212,6 +215,47 @@ sipc_status sipc_calls_open_pipeline(struct sipc_calls *calls, const struct sipc
     return SIPC_OK;
 }
 
+static uint64_t owner_of(const struct sipc_session *session) {
+    return ((const volatile struct sipc_owner_line *)session->caller.slot->owner)
+        ->owner_incarnation;
+}
+
+bool sipc_pipeline_carry_streams(sipc_pipeline *pipeline) {
+    const uint64_t owner = owner_of(pipeline->lead);
+    for (uint32_t i = 0; i < pipeline->depth; i++)
+        if (owner_of(pipeline->flights[i].session) != owner) return false;
+    pipeline->streams = true;
+    pipeline->owner = owner;
+    return true;
+}
+
+bool sipc_pipeline_reaches_stream(const sipc_pipeline *pipeline) {
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        const struct sipc_session *session = pipeline->flights[i].session;
+        if (!sipc_session_attended(session) || owner_of(session) != pipeline->owner) return false;
+    }
+    return true;
+}
+
+uint32_t sipc_calls_slots_of_one(const struct sipc_calls *calls, uint32_t most, uint32_t *first) {
+    const struct sipc_pool *pool = &calls->pool;
+    uint32_t longest = 0;
+    for (uint32_t begin = 0, end; begin < pool->count && longest < most; begin = end) {
+        const uint64_t owner = owner_of(sipc_pool_session(pool, begin));
+        end = begin;
+        while (end < pool->count && end - begin < most &&
+               sipc_session_attended(sipc_pool_session(pool, end)) &&
+               owner_of(sipc_pool_session(pool, end)) == owner)
+            end++;
+        if (end - begin > longest) {
+            longest = end - begin;
+            *first = begin;
+        }
+        if (end == begin) end++;
+    }
+    return longest;
+}
+
 sipc_status sipc_pipeline_open(sipc_host *host, uint32_t first_slot, uint32_t depth,
                                uint64_t timeout_ns, sipc_completed completed, void *context,
                                sipc_pipeline **pipeline) {
@@ -304,6 +348,13 @@ SIPC_ALWAYS_INLINE bool publish(struct sipc_caller *caller, bool tiny, uint32_t 
     return true;
 }
 
+static SIPC_SELDOM sipc_status check_request(const sipc_pipeline *pipeline,
+                                             const struct sipc_caller *caller, uint32_t message_id,
+                                             uint32_t size) {
+    const bool carried = pipeline->streams && sipc_is_stream_message(message_id);
+    return sipc_caller_check(caller, carried ? SIPC_MESSAGE_NORMAL : message_id, size);
+}
+
 // Scalars, not a sipc_submission: fields just written by the application would be loaded in other
 // pieces than they were stored in.
 SIPC_ALWAYS_INLINE sipc_status depart(sipc_pipeline *pipeline, uint32_t message_id,
@@ -315,7 +366,7 @@ SIPC_ALWAYS_INLINE sipc_status depart(sipc_pipeline *pipeline, uint32_t message_
     if (SIPC_UNLIKELY(!flight)) return full(pipeline);
     struct sipc_caller *caller = &flight->session->caller;
     if (SIPC_UNLIKELY(!sipc_caller_may(caller, message_id, size))) {
-        sipc_status status = sipc_caller_check(caller, message_id, size);
+        sipc_status status = check_request(pipeline, caller, message_id, size);
         if (status) return status;
     }
     flight->events = sipc_session_events(flight->session);

@@ -4,6 +4,7 @@
 #include "internal/copy.h"
 #include "internal/counting.h"
 #include "internal/doorbell.h"
+#include "internal/streams.h"
 
 // What a response says beside its payload.
 struct response_fields {
@@ -254,6 +255,20 @@ static inline void note_result(const struct sipc_slot *slot, sipc_status status,
     }
 }
 
+// Requests of streams do not reach the handler.
+static SIPC_SELDOM void handle_unknown(const struct sipc_responder *responder,
+                                       const sipc_request *request,
+                                       struct response_fields *fields) {
+    const struct sipc_slot *slot = responder->slot;
+    if (!responder->streams || !sipc_is_stream_message(request->message_id) ||
+        slot->request_capacity <= SIPC_STREAM_PIECE || slot->response_capacity <= SIPC_STREAM_PIECE)
+        return;
+    sipc_response response = {.data = slot->response, .capacity = slot->response_capacity};
+    sipc_streams_answer(responder->streams, slot, request, &response);
+    fields->outcome = SIPC_ANSWER_OK;
+    fields->size = response.size;
+}
+
 // What a handler has made of a request. Taken: out of it, to be answered later, or by now.
 struct handled {
     uint64_t outcome;
@@ -374,6 +389,8 @@ SIPC_ALWAYS_INLINE enum sipc_served serve_request(struct sipc_responder *respond
         check(slot, &request, tiny ? tiny_capacity(&request) : slot->request_capacity, flags);
     if (fields.outcome != SIPC_ANSWER_OK) {
         // No handler sees it.
+        if (fields.outcome == SIPC_ANSWER_UNKNOWN_MESSAGE)
+            handle_unknown(responder, &request, &fields);
     } else if (request.message_id == SIPC_MESSAGE_HEARTBEAT_REQUEST) {
         fields.message_id = SIPC_MESSAGE_HEARTBEAT_RESPONSE;
     } else if (request.message_id == SIPC_MESSAGE_SHUTDOWN) {

@@ -5,6 +5,7 @@
 
 #include "internal/errors.h"
 #include "internal/group.h"
+#include "internal/streams.h"
 
 // A thread and the claimed slots that it serves. A handler may end its thread; another carries on.
 struct sipc_worker {
@@ -43,6 +44,11 @@ void sipc_service_add(struct sipc_service *service, const struct sipc_slot *slot
     struct sipc_responder *responder = &service->responders[service->slot_count++];
     sipc_responder_init(responder, slot, identity, policy, &service->stopping);
     responder->serving = true;
+}
+
+void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams) {
+    service->streams = streams;
+    for (uint32_t i = 0; i < service->slot_count; i++) service->responders[i].streams = streams;
 }
 
 static int by_slot(const void *one, const void *other) {
@@ -225,6 +231,7 @@ static void end_because(struct sipc_service *service, uint32_t why) {
     sipc_set_bits(&service->stopping, why);
     for (uint32_t i = 0; i < service->worker_count; i++)
         sipc_wait_rouse(sipc_group_waiter(&service->workers[i].group));
+    if (service->streams) sipc_streams_look(service->streams);
 }
 
 void sipc_service_end(struct sipc_service *service) {
@@ -249,6 +256,8 @@ void sipc_service_release(struct sipc_service *service) {
     sipc_service_wait(service); // then no worker changes its thread any more
     for (uint32_t i = 0; i < service->worker_count; i++)
         if (service->workers[i].started) sipc_os_thread_join(service->workers[i].thread);
+    if (service->streams && service->slot_count > 0)
+        sipc_streams_leave(service->streams, service->responders[0].slot->object);
     for (uint32_t i = 0; i < service->slot_count; i++) leave_slot(service, &service->responders[i]);
     tell_slots_are_free(service);
     free(service->workers);

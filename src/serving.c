@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host answers: guests call it through the region's guest slots (spec 9.1).
+#include <simpleipc/stream.h>
+
 #include "internal/errors.h"
 #include "internal/host.h"
 #include "internal/lock.h"
@@ -36,6 +38,7 @@ static sipc_status take_slots(sipc_host *host, const sipc_serve_options *options
     if (status) return status;
     for (uint32_t i = 0; i < count; i++)
         sipc_service_add(&host->service, &host->region.slots[first + i], &identity, &options->wait);
+    sipc_service_offer_streams(&host->service, host->streams);
     return sipc_service_divide(&host->service, workers ? (count + workers - 1) / workers : 1);
 }
 
@@ -87,6 +90,24 @@ sipc_status sipc_host_poll(sipc_host *host, sipc_handler handler, void *context,
     bool open = sipc_service_poll(&host->service, handler, context, &answered);
     if (served) *served = answered;
     return open ? SIPC_OK : sipc_host_closed();
+}
+
+sipc_status sipc_host_serve_streams(sipc_host *host, sipc_streams *streams) {
+    sipc_status status = sipc_host_check(host);
+    if (status) return status;
+    if (!streams) return sipc_fail(SIPC_INVALID_ARGUMENT, "streams is NULL; create some first");
+    if (host->region.geometry.guest_slots == 0)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the host has no guest slots; create it with guest_slots");
+    sipc_lock(&host->lock);
+    if (sipc_load_acquire(&host->shut_down) != 0)
+        status = sipc_host_closed();
+    else if (sipc_load_relaxed(&host->serving) != SIPC_NOT_SERVING)
+        status = sipc_fail(SIPC_BUSY, "the host serves its guest slots already");
+    else
+        host->streams = streams;
+    sipc_unlock(&host->lock);
+    return status;
 }
 
 // Guests may wait in slots that were never served: each word there changes, and they look.

@@ -87,7 +87,9 @@ extern "C" {
     X(REGION_LOST_MAYBE_EXECUTED, -31, MAYBE_EXECUTED,                                             \
       "the region's memory was taken away; the request may have been executed")                    \
     X(PENDING, -32, MAYBE_EXECUTED, "the handler answers later")                                   \
-    X(NO_GUEST, -33, NOT_STARTED, "no guest of this name serves")
+    X(NO_GUEST, -33, NOT_STARTED, "no guest of this name serves")                                  \
+    X(STREAM_ABORTED, -34, MAYBE_EXECUTED, "the stream was aborted by its caller")                 \
+    X(STREAM_LOST, -35, MAYBE_EXECUTED, "the other side does not know the stream any more")
 
 /** Outcome of a function: SIPC_OK is 0, every error is negative. */
 typedef enum sipc_status {

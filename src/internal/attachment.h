@@ -4,6 +4,8 @@
 #ifndef SIPC_INTERNAL_ATTACHMENT_H
 #define SIPC_INTERNAL_ATTACHMENT_H
 
+#include <simpleipc/stream.h>
+
 #include "pipeline.h"
 #include "placement.h"
 #include "region.h"
@@ -35,6 +37,7 @@ sipc_status sipc_attachment_acquire(struct sipc_attachment *attachment, uint64_t
 sipc_status sipc_attachment_open_pipeline(struct sipc_attachment *attachment,
                                           const struct sipc_pipelining *wish,
                                           sipc_pipeline **pipeline);
+sipc_status sipc_attachment_stream(struct sipc_attachment *attachment, sipc_stream_call *call);
 void sipc_attachment_leave(struct sipc_attachment *attachment);
 // The counters of a slot of its region; entered before.
 sipc_status sipc_attachment_counters(const struct sipc_attachment *attachment, uint32_t slot,
@@ -42,6 +45,9 @@ sipc_status sipc_attachment_counters(const struct sipc_attachment *attachment, u
 // How many guest slots it claimed.
 uint32_t sipc_attachment_call_slots(const struct sipc_attachment *attachment);
 
+// Serves these streams beside the handler. Before the start.
+void sipc_attachment_offer_streams(struct sipc_attachment *attachment,
+                                   struct sipc_streams *streams);
 // Starts a worker for each slot. After a failure: stop, then release.
 sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handler handler,
                                   void *context);

@@ -14,13 +14,14 @@ enum sipc_serving { SIPC_NOT_SERVING, SIPC_SERVED_BY_WORKERS, SIPC_SERVED_BY_POL
 
 struct sipc_host {
     struct sipc_region region;
-    struct sipc_calls calls;     // through the host slots
-    struct sipc_service service; // of the guest slots
-    sipc_word serving;           // enum sipc_serving
-    sipc_word lock;              // guards the beginning and the end of serving
-    uint32_t forks;              // of the process that made it
-    sipc_word shut_down;         // 0; 1: somebody shuts down; 2: done
-    uint32_t slots_per_worker;   // of its guests, as far as placement goes
+    struct sipc_calls calls;      // through the host slots
+    struct sipc_service service;  // of the guest slots
+    struct sipc_streams *streams; // served there beside the handler; NULL: none are
+    sipc_word serving;            // enum sipc_serving
+    sipc_word lock;               // guards the beginning and the end of serving
+    uint32_t forks;               // of the process that made it
+    sipc_word shut_down;          // 0; 1: somebody shuts down; 2: done
+    uint32_t slots_per_worker;    // of its guests, as far as placement goes
     struct sipc_placement placement;
 };
 

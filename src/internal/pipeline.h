@@ -29,4 +29,13 @@ void sipc_pipeline_forget_rouse(sipc_pipeline *pipeline);
 sipc_status sipc_pipeline_check(const sipc_pipeline *pipeline, uint32_t message_id, uint32_t size);
 uint64_t sipc_pipeline_end_after(const sipc_pipeline *pipeline, uint64_t timeout_ns);
 
+// Lets the message ids of streams through, to the responder that serves its slots now. False, and
+// it does not: they are not all served by one, as a stream's must be (spec 13.2).
+bool sipc_pipeline_carry_streams(sipc_pipeline *pipeline);
+// Whether that responder still serves them all. Asked after a submission: who dies later ends what
+// was submitted. A request to a slot that it has left would wait for somebody to come.
+bool sipc_pipeline_reaches_stream(const sipc_pipeline *pipeline);
+// The longest row of slots, of so many at most, that one responder serves. Returns how many.
+uint32_t sipc_calls_slots_of_one(const struct sipc_calls *calls, uint32_t most, uint32_t *first);
+
 #endif

@@ -17,10 +17,11 @@ struct sipc_service {
     uint32_t worker_count;
     sipc_handler handler;
     void *context;
-    sipc_word running;    // workers that have not left; waited on
-    sipc_word stopping;   // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
-    sipc_word asked;      // 1: this process, or a message, asked for the end
-    sipc_word threadless; // 1: a worker is without a thread
+    struct sipc_streams *streams; // served beside the handler; NULL: none are
+    sipc_word running;            // workers that have not left; waited on
+    sipc_word stopping;           // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
+    sipc_word asked;              // 1: this process, or a message, asked for the end
+    sipc_word threadless;         // 1: a worker is without a thread
 };
 
 // Room for so many slots. The owner is known by this pointer.
@@ -29,6 +30,8 @@ sipc_status sipc_service_init(struct sipc_service *service, const void *owner, u
 // Serves this slot from here on, which is claimed for it or is the host's anyway.
 void sipc_service_add(struct sipc_service *service, const struct sipc_slot *slot,
                       const struct sipc_owner *identity, const sipc_wait_policy *policy);
+// Serves these streams in the slots that were added. Before the start. NULL does nothing.
+void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams);
 // Divides the slots that were added among workers, so many each. Before the start.
 sipc_status sipc_service_divide(struct sipc_service *service, uint32_t each);
 

@@ -8,14 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <simpleipc/stream.h>
+
 #define SIPC_MESSAGE_STREAM_OPEN 4u
 #define SIPC_MESSAGE_STREAM_DATA 5u
 #define SIPC_MESSAGE_STREAM_NEXT 6u
 #define SIPC_MESSAGE_STREAM_END 7u
 
-#define SIPC_STREAM_UNKNOWN_SIZE UINT64_MAX
-// Bytes of a request or of a response.
-#define SIPC_STREAM_MAX_SIZE (UINT64_C(1) << 40)
 #define SIPC_STREAM_MAX_WINDOW 64u
 // Where the bytes of a piece begin in its payload.
 #define SIPC_STREAM_PIECE 64u
@@ -39,6 +38,7 @@ enum sipc_outcome {
     SIPC_OUTCOME_TOO_LARGE = 5,
     SIPC_OUTCOME_BROKEN = 6,
     SIPC_OUTCOME_OUT_OF_MEMORY = 7,
+    SIPC_OUTCOME_RESPONSE_TOO_LARGE = 8,
 };
 
 struct sipc_stream_open {

@@ -198,6 +198,7 @@ static const struct constant ours[] = {
     {"stream_too_large", SIPC_OUTCOME_TOO_LARGE},
     {"stream_broken", SIPC_OUTCOME_BROKEN},
     {"stream_out_of_memory", SIPC_OUTCOME_OUT_OF_MEMORY},
+    {"stream_response_too_large", SIPC_OUTCOME_RESPONSE_TOO_LARGE},
 };
 
 #define OUR_COUNT (sizeof ours / sizeof ours[0])
