@@ -61,7 +61,7 @@ inline std::vector<GuestInfo> Guests(const DirectHost &host) {
  * @param timeout from now, also for the guest to come.
  * @return as DirectHost::Call(); SIPC_NO_GUEST, SIPC_BAD_NAME.
  */
-inline Error CallGuest(DirectHost &host, const std::string &guest, const uint8_t *data,
+inline Error CallGuest(const DirectHost &host, const std::string &guest, const uint8_t *data,
                        uint32_t size, uint32_t msgId, std::vector<uint8_t> &resp,
                        Timeout timeout = DefaultTimeout) {
     sipc_call call = detail::CallInto(resp, data, size, msgId, timeout);
@@ -76,7 +76,7 @@ inline Error CallGuest(DirectHost &host, const std::string &guest, const uint8_t
  * @param host a host. @param guest its name. @param slot becomes the slot.
  * @param timeout how long to wait for it. @return as that function.
  */
-inline Error AcquireGuest(DirectHost &host, const std::string &guest, Slot &slot,
+inline Error AcquireGuest(const DirectHost &host, const std::string &guest, Slot &slot,
                           Timeout timeout = DefaultTimeout) {
     sipc_session *session = nullptr;
     sipc_status status = sipc_host_acquire_guest(host.Handle(), detail::GuestName(guest),

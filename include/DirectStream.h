@@ -114,6 +114,8 @@ private:
         call_.sink = sink_ ? Take : nullptr;
         call_.progress = progress_ ? Hear : nullptr;
         Error error(work());
+        // Set by the callbacks of the work.
+        // cppcheck-suppress knownConditionTrueFalse
         if (thrown_) std::rethrow_exception(thrown_);
         return error;
     }
@@ -226,12 +228,12 @@ public:
     }
 
     /** Serves them beside a guest's handler, before its Start(). */
-    Error Serve(DirectGuest &guest) {
+    Error Serve(const DirectGuest &guest) {
         sipc_status status = Make();
         return Error(status ? status : sipc_guest_serve_streams(guest.Handle(), streams_));
     }
     /** Serves them beside a host's handler, before its Serve(). */
-    Error Serve(DirectHost &host) {
+    Error Serve(const DirectHost &host) {
         sipc_status status = Make();
         return Error(status ? status : sipc_host_serve_streams(host.Handle(), streams_));
     }

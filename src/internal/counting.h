@@ -18,7 +18,7 @@ static inline uint64_t sipc_time_between(uint64_t from, uint64_t to) {
 
 static inline uint32_t sipc_histogram_bucket(uint64_t nanoseconds) {
     uint32_t bucket = 0;
-    for (uint64_t rest = nanoseconds >> SIPC_HISTOGRAM_FIRST_BITS; rest > 0; rest >>= 1) bucket++;
+    for (uint64_t left = nanoseconds >> SIPC_HISTOGRAM_FIRST_BITS; left > 0; left >>= 1) bucket++;
     return bucket < SIPC_HISTOGRAM_BUCKETS ? bucket : SIPC_HISTOGRAM_BUCKETS - 1;
 }
 

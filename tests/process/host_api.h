@@ -43,7 +43,7 @@ static inline void seal_as_told(sipc_host_options *options) {
 
 // PASS_DEADLINES, whose presence lets handlers see them.
 static inline void pass_deadlines_as_told(sipc_host_options *options) {
-    options->pass_deadlines = getenv("PASS_DEADLINES") != NULL;
+    options->pass_deadlines = getenv("PASS_DEADLINES") ? 1 : 0;
 }
 
 sipc_status api_open(const char *name, uint32_t slots, uint32_t data_size, sipc_backend backend);

@@ -146,6 +146,7 @@ void streamer_close(void) {
 }
 
 sipc_status streamer_run(struct stream_job *job) {
+    // cppcheck-suppress variableScope ; it is there as long as the source
     uint64_t sent = 0;
     shm::Stream stream(job->message_id);
     job->hash = hash_begin();

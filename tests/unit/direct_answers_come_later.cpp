@@ -70,23 +70,27 @@ private:
     std::vector<std::thread> threads_;
 };
 
+void Serve(Desk &desk, shm::PendingResponse &&pending) {
+    switch (pending.Request()->message_id) {
+    case Throw:
+        throw std::runtime_error("thrown in time");
+    case ThrowAfter:
+        desk.Leave(std::move(pending));
+        throw std::runtime_error("thrown too late");
+    case Drop:
+        return;
+    case Fail:
+        (void)pending.Fail("on purpose");
+        return;
+    default:
+        desk.Leave(std::move(pending));
+    }
+}
+
 shm::Handler ServeAll(Desk &desk) {
-    return [&desk, later = shm::Later([&desk](shm::PendingResponse &&pending) {
-                       switch (pending.Request()->message_id) {
-                       case Throw:
-                           throw std::runtime_error("thrown in time");
-                       case ThrowAfter:
-                           desk.Leave(std::move(pending));
-                           throw std::runtime_error("thrown too late");
-                       case Drop:
-                           return;
-                       case Fail:
-                           (void)pending.Fail("on purpose");
-                           return;
-                       default:
-                           desk.Leave(std::move(pending));
-                       }
-                   })](const sipc_request &request, sipc_response &response) -> sipc_status {
+    shm::Handler later =
+        shm::Later([&desk](shm::PendingResponse &&pending) { Serve(desk, std::move(pending)); });
+    return [&desk, later](const sipc_request &request, sipc_response &response) -> sipc_status {
         if (request.message_id != TakeAndThrow) return later(request, response);
         shm::PendingResponse pending;
         (void)pending.Take(request);

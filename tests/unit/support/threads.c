@@ -70,6 +70,21 @@ void gate_pass(struct gate *gate) {
     }
 }
 
+bool gate_pass_within(struct gate *gate, unsigned milliseconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int result;
+    do result = sem_timedwait(&gate->semaphore, &until);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 void gate_free(struct gate *gate) {
     sem_destroy(&gate->semaphore);
 }

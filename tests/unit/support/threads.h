@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -31,6 +32,8 @@ struct gate {
 void gate_make(struct gate *gate);
 void gate_open(struct gate *gate);
 void gate_pass(struct gate *gate);
+// False: nobody has let it pass for so long.
+bool gate_pass_within(struct gate *gate, unsigned milliseconds);
 void gate_free(struct gate *gate);
 
 // Long enough for others to fall asleep, as a rule: for tests that want a sleeper, but are right
