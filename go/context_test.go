@@ -27,12 +27,13 @@ func TestAContextIsDoneWhenTheCallerGivesUp(t *testing.T) {
 	bounded(t)
 	for _, slots := range []int{1, 3} { // of the worker
 		h := newHost(t, 3, 64)
-		told := make(chan error, 1)
+		entered, told := make(chan struct{}), make(chan error, 1)
 		h.serve(t, func(request *Request, response []byte) (int, error) {
 			ctx := request.Context()
 			if ctx.Err() != nil || ctx != request.Context() {
 				t.Error("the request has no context of its own", ctx.Err())
 			}
+			entered <- struct{}{}
 			<-ctx.Done()
 			told <- ctx.Err()
 			return copy(response, "late"), nil
@@ -40,7 +41,7 @@ func TestAContextIsDoneWhenTheCallerGivesUp(t *testing.T) {
 		for round := 0; round < 20; round++ {
 			c := h.callers[round%3]
 			c.post(MessageNormal, []byte("x"))
-			c.begun()
+			<-entered
 			if round > 2 { // once the watch sleeps, else as it happens
 				c.asleep()
 			}

@@ -101,6 +101,14 @@ func (l *limit) passed() ending {
 	return endNone
 }
 
+// withoutSlot is why somebody whose context is done has no slot. A deadline is a deadline, whoever notices it first.
+func (l *limit) withoutSlot() ending {
+	if l.ctx.Err() == context.DeadlineExceeded {
+		return endBusy
+	}
+	return endContext
+}
+
 // cause is the context's error if the context was why.
 func (l *limit) cause(why ending) error {
 	switch {

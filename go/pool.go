@@ -239,7 +239,7 @@ func (p *pool) acquireInTurn(l *limit) (*caller, ending) {
 		case <-p.closed:
 			return nil, endStopped
 		case <-l.done:
-			return nil, endContext
+			return nil, l.withoutSlot()
 		case <-deadline.C:
 			return nil, endBusy
 		}

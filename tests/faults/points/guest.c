@@ -295,11 +295,12 @@ int main(int count, char **words) {
     counts = file < 0 ? MAP_FAILED
                       : mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (counts == MAP_FAILED) {
-        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|call|pipeline|serve]\n");
+        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|spare|call|pipeline|serve]\n");
         return 2;
     }
     sipc_guest_options options = {.sealed_folder = getenv("SEALED_FOLDER")};
     if (count == 4 && strcmp(words[3], "group") == 0) options.slots_per_worker = 2;
+    if (count == 4 && strcmp(words[3], "spare") == 0) options.wait_for_slots = 1;
     if (count == 4 && strcmp(words[3], "spin") == 0)
         options.wait = (sipc_wait_policy){
             .preset = SIPC_WAIT_CUSTOM, .spin_min = MOST, .spin_max = MOST, .yields = MOST};

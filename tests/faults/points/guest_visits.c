@@ -141,6 +141,24 @@ static bool play_with_living_host(const struct script *script, const struct visi
     return reached;
 }
 
+// Another guest has all slots, until it leaves in order while calls flow.
+static bool play_behind_another(const struct script *script, const struct visit *visit) {
+    struct peer other, victim;
+    host_open(script->name, (sipc_backend)script->backend);
+    start_plain(&other, script, NULL);
+    await_ready(&other);
+    if (visit->point && visit->fate == DIES_THERE) death_expected(0);
+    note_words();
+    start_victim(&victim, script, visit, host_region(), host_counts());
+    callers_start();
+    row_sleep_us(20000);
+    peer_finish(&other);
+    bool reached = outlive(&victim, script, visit, SERVED_US);
+    expect_successor(script, true);
+    host_close();
+    return reached;
+}
+
 // ---- A host that dies --------------------------------------------------------------------------
 
 static void open_mortal_host(struct peer *host) {
@@ -293,6 +311,7 @@ static const struct script in_c[] = {
     {GUEST(living_host), .name = "answers-later", .way = "later"},
     {GUEST(pipelining_host), .name = "serves-a-pipeline"},
     {GUEST(pipelining_host), .name = "serves-a-pipeline-with-one-worker", .way = "group"},
+    {.program = POINTS_GUEST, .play = play_behind_another, .name = "is-a-spare", .way = "spare"},
     {GUEST(killed_host), .name = "outlives-its-host"},
     {GUEST(killed_host), .name = "outlives-its-host-without-pidfd", NO_PIDFD},
     {GUEST(truncation), .name = "loses-its-memory"},
@@ -338,6 +357,7 @@ static const struct script in_go[] = {
     {GO_GUEST(living_host), .name = "answers-later", .way = "later", .leaves = true},
     {GO_GUEST(pipelining_host), .name = "serves-a-pipeline"},
     {GO_GUEST(pipelining_host), .name = "serves-a-pipeline-with-one-worker", .way = "group"},
+    {.program = POINTS_GUEST_GO, .play = play_behind_another, .name = "is-a-spare", .way = "spare"},
     {GO_GUEST(killed_host), .name = "outlives-its-host"},
     {GO_GUEST(killed_host), .name = "outlives-its-host-without-pidfd", GO_NO_PIDFD},
     {GO_GUEST(truncation), .name = "loses-its-memory"},

@@ -35,6 +35,15 @@ static const char *const lines_of_a_crowd[] = {
 static const char *const lines_of_samples[] = {"open", GUEST_COMES, "traffic callers=1 calls=1100",
                                                "close", NULL};
 static const char *const lines_of_pipelines[] = {"open", GUEST_COMES, "pipeline 30", "close", NULL};
+#define NOBODY "named nobody"
+// And any guest after one by its name.
+static const char *const lines_of_names[] = {"open",
+                                             GUEST_COMES,
+                                             "named points 2000000",
+                                             "traffic callers=1 calls=3 way=any",
+                                             NOBODY " 3000",
+                                             "close",
+                                             NULL};
 static const char *const lines_of_failure[] = {"open", NULL};
 
 struct pair {
@@ -72,7 +81,8 @@ static const char *next_guest(const struct script *script) {
 
 static void start_guest(struct pair *pair) {
     pair->attached = pair->served = pair->ended = 0;
-    peer_start(&pair->guest, next_guest(pair->script), pair->region, "--again", NULL);
+    peer_start(&pair->guest, next_guest(pair->script), pair->region, "--again", "--name", "points",
+               NULL);
 }
 
 // ---- The host's end ----------------------------------------------------------------------------
@@ -144,6 +154,8 @@ static bool tell_host(struct pair *pair, const char *line) {
     dprintf(pair->host.to, "%s\n", opens ? text : line);
     if (!hear_host(pair, answer)) return false;
     bool right = strncmp(answer, "ok", 2) == 0 || strncmp(answer, "SIPC_OK", 7) == 0;
+    right = right || (strncmp(line, NOBODY, sizeof NOBODY - 1) == 0 &&
+                      strncmp(answer, "SIPC_NO_GUEST", 13) == 0);
     row_expect(right || pair->script->fails, "%s: %s", line, answer);
     return true;
 }
@@ -244,6 +256,7 @@ static const struct script scripts[] = {
     {HOST, .name = "calls-in-a-sealed-region", .lines = lines_of_calls, SEALED},
     {HOST, .name = "has-a-crowd-of-callers", .lines = lines_of_a_crowd},
     {HOST, .name = "has-a-crowd-and-no-barrier", .lines = lines_of_a_crowd, .rules = NO_BARRIER},
+    {HOST, .name = "calls-guests-by-name", .lines = lines_of_names},
     {HOST, .name = "loses-its-guest", .lines = lines_of_death},
     {.program = POINTS_PIPELINE_HOST,
      .play = play_host,

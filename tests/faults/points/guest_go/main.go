@@ -127,7 +127,9 @@ func main() {
 	if folder := os.Getenv("SEALED_FOLDER"); folder != "" {
 		options = append(options, shm.WithSealedFolder(folder))
 	}
-	if len(os.Args) == 4 {
+	if len(os.Args) == 4 && os.Args[3] == "spare" {
+		options = append(options, shm.WithWaitForSlots())
+	} else if len(os.Args) == 4 {
 		options = append(options, shm.WithSlotsPerWorker(2))
 	}
 	client, err := shm.ConnectContext(context.Background(), os.Args[1], options...)
