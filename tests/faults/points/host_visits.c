@@ -41,7 +41,7 @@ static const char *const lines_of_names[] = {"open",
                                              GUEST_COMES,
                                              "named points 2000000",
                                              "traffic callers=1 calls=3 way=any",
-                                             NOBODY " 3000",
+                                             "named nobody 3000",
                                              "close",
                                              NULL};
 static const char *const lines_of_failure[] = {"open", NULL};
