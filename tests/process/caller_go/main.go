@@ -132,9 +132,8 @@ func (c *caller) stamped(messageID uint32, size, timeoutMicroseconds, sleepMicro
 	return fmt.Sprintf("%s fate=%d took_us=%d", nameOf(err), fateOf(err), time.Since(began).Microseconds())
 }
 
-func (c *caller) call(ctx context.Context, messageID uint32, size int) string {
+func (c *caller) call(ctx context.Context, began time.Time, messageID uint32, size int) string {
 	response := make([]byte, capacity)
-	began := time.Now()
 	size, err := c.client.Call(ctx, messageID, make([]byte, size), response)
 	answer := ""
 	if err == nil {
@@ -144,18 +143,20 @@ func (c *caller) call(ctx context.Context, messageID uint32, size int) string {
 }
 
 func (c *caller) plain(messageID uint32, size, timeoutMicroseconds int) string {
+	began := time.Now()
 	ctx, cancel := context.Background(), func() {}
 	if timeoutMicroseconds > 0 {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(timeoutMicroseconds)*time.Microsecond)
 	}
 	defer cancel()
-	return c.call(ctx, messageID, size)
+	return c.call(ctx, began, messageID, size)
 }
 
 func (c *caller) cancelled(messageID uint32, afterMicroseconds int) string {
+	began := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(time.Duration(afterMicroseconds)*time.Microsecond, cancel)
-	return c.call(ctx, messageID, 0)
+	return c.call(ctx, began, messageID, 0)
 }
 
 func (c *caller) obey(line string) string {
