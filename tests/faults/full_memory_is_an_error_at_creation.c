@@ -20,7 +20,7 @@ static uint64_t free_bytes(void) {
 }
 
 static uint64_t region_size(uint32_t slots, uint32_t capacity) {
-    return 128 + slots * (UINT64_C(256) + (capacity + 63) / 64 * 64 * UINT64_C(2));
+    return 128 + slots * (UINT64_C(1280) + (capacity + 63) / 64 * 64 * UINT64_C(2));
 }
 
 // ---- Creation ----------------------------------------------------------------------------------
