@@ -149,6 +149,13 @@ func (c *caller) prepare(messageID uint32, payload []byte) {
 	c.handOver(codeRequest|flagTiny, low)
 }
 
+// preparePiece is prepare for a piece of a stream, which is never tiny.
+func (c *caller) preparePiece(s *Submission) {
+	n := copy(c.slot.request, s.head[:])
+	n += copy(c.slot.request[n:], s.Request)
+	c.prepareInPlace(s.MessageID, uint32(n), 0)
+}
+
 // prepareInPlace is prepare for a payload that stands in the request buffer, where the flags say, and is not tiny or
 // stands at the end.
 func (c *caller) prepareInPlace(messageID, size, flags uint32) {

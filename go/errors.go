@@ -63,6 +63,10 @@ var (
 	ErrClosedMaybeExecuted = errors.New("shm: closed; the request may have been executed")
 	// ErrPeerDiedMaybeExecuted: the host died while a handler had the request.
 	ErrPeerDiedMaybeExecuted = errors.New("shm: the peer process is gone; the request may have been executed")
+	// ErrStreamAborted: the caller aborted the stream.
+	ErrStreamAborted = errors.New("shm: the stream was aborted by its caller")
+	// ErrStreamLost: the other side does not know the stream any more; it may have been executed.
+	ErrStreamLost = errors.New("shm: the other side does not know the stream any more")
 	// ErrRegionLostMaybeExecuted: the same after the request was sent.
 	ErrRegionLostMaybeExecuted = errors.New("shm: the region's memory was taken away; the request may have been executed")
 )

@@ -22,6 +22,8 @@ type Client struct {
 	settings settings
 	handler  unsafe.Pointer // atomic; to a MessageHandler
 
+	streams *streamTable // not changed after Start; nil: takes none
+
 	closing context.Context // done once Close was called
 	cancel  context.CancelFunc
 

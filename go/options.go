@@ -29,11 +29,14 @@ type settings struct {
 	callTimeout   time.Duration // of calls whose context has no deadline
 	name          string        // the guest's own; "": none
 	waitForSlots  bool
+	mostStreams   int
+	streamIdle    time.Duration
 	problem       error // of the first option that is out of its range
 }
 
 func settingsOf(options []Option) (settings, error) {
-	s := settings{slotsEach: 1, callSlots: -1, callTimeout: DefaultCallTimeout, attachTimeout: DefaultAttachTimeout, wait: WaitBalanced}
+	s := settings{slotsEach: 1, callSlots: -1, callTimeout: DefaultCallTimeout, attachTimeout: DefaultAttachTimeout, wait: WaitBalanced,
+		mostStreams: DefaultMostStreams, streamIdle: DefaultStreamIdle}
 	for _, option := range options {
 		if option != nil {
 			option(&s)
@@ -151,6 +154,17 @@ func WithCallSlots(n int) Option {
 			s.refuse("the number of call slots is %d; give 0 or more", n)
 		}
 		s.callSlots = n
+	}
+}
+
+// WithStreams sets how many streams the client serves at a time, and how long one lives of which nothing is heard:
+// DefaultMostStreams and DefaultStreamIdle if not given.
+func WithStreams(most int, idle time.Duration) Option {
+	return func(s *settings) {
+		if most < 1 || idle <= 0 {
+			s.refuse("%d streams with %v of idle time; give at least 1, and more than 0", most, idle)
+		}
+		s.mostStreams, s.streamIdle = most, idle
 	}
 }
 

@@ -19,7 +19,9 @@ type Submission struct {
 	Response  []byte // where the response will be copied; the pipeline's until the completion; may be Request
 	Tag       uint64 // comes back in the completion
 
-	reply chan<- Completion // of an AsyncCaller
+	reply   chan<- Completion  // of an AsyncCaller
+	library bool               // a message of the library's own, which was checked
+	head    *[streamPiece]byte // what stands before the Request; nil: nothing
 }
 
 // Completion is what became of one request.
@@ -223,8 +225,10 @@ func (p *Pipeline) submit(l *limit, submissions []Submission) (sent int, failed 
 			failed = p.full()
 			break
 		}
-		if failed = p.pool.check(s.MessageID, s.Request); failed != nil {
-			break
+		if !s.library {
+			if failed = p.pool.check(s.MessageID, s.Request); failed != nil {
+				break
+			}
 		}
 		p.depart(f, l, s)
 	}
@@ -305,7 +309,11 @@ func (p *Pipeline) depart(f *flight, l *limit, s *Submission) {
 	p.unwatched = p.unwatched || l.done != nil && f.watch == nil
 	f.limit = *l
 	f.tell(l)
-	f.prepare(s.MessageID, s.Request)
+	if s.head != nil {
+		f.preparePiece(s)
+	} else {
+		f.prepare(s.MessageID, s.Request)
+	}
 	p.departing = f
 	// Release, both: who finds it in flight finds all of it; and the request is complete before its word. In this order, so
 	// that who is about to sleep does not miss it.

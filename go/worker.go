@@ -116,7 +116,9 @@ func (w *worker) exchange(role *responder) {
 	case !in.wellFormed():
 		role.answer(in, answerBadRequest, id, 0)
 	case id == MessageNormal || id >= MessageFirstUser:
-		w.handle(role)
+		w.handle(role, w.client.currentHandler())
+	case id >= messageStreamOpen && id <= messageStreamEnd && w.client.streams.takesStreams(role.slot):
+		w.handle(role, w.client.streams.serve)
 	case id == MessageHeartbeatRequest:
 		role.answer(in, answerOK, MessageHeartbeatResponse, 0)
 	case id == MessageShutdown:
@@ -127,9 +129,8 @@ func (w *worker) exchange(role *responder) {
 	}
 }
 
-func (w *worker) handle(role *responder) {
+func (w *worker) handle(role *responder, handler MessageHandler) {
 	in, request, response := &w.current, &role.request, role.slot.response
-	handler := w.client.currentHandler()
 	if handler == nil {
 		role.answer(in, answerUnknownMessage, in.messageID, 0)
 		return

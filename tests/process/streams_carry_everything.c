@@ -20,6 +20,8 @@ static const struct pair_of_programs {
     {STREAMER_C, STREAMER_CPP, "4"},
     {STREAMER_CPP, STREAMER_C, "4"},
     {STREAMER_CPP, STREAMER_CPP, "1"},
+    {STREAMER_C, STREAMER_GO, "4"},
+    {STREAMER_CPP, STREAMER_GO, "1"},
 };
 
 static void start(struct run *run, const struct pair_of_programs *pair) {
