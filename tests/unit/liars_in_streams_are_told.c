@@ -2,6 +2,7 @@
 // Promise: a peer that lies in a stream gets an error, the application of the other side hears of
 // it, and nothing of the stream is kept (spec 13.3). The caller's lies are told to the responder's
 // side by hand; the responder's are put over its answers.
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,8 +256,14 @@ static void a_silent_caller_keeps_nothing(void **state) {
 
 typedef void (*lie)(uint32_t message_id, struct sipc_stream_answer *head, uint32_t *size);
 
-static lie told;
-static unsigned wishes;
+// Written by the test's thread, read by workers: a release meets an acquire. The region between
+// them, which orders them, has two mappings here.
+static _Atomic(lie) told;
+static atomic_uint wishes;
+
+static bool is_wish(uint32_t message_id) {
+    return message_id == SIPC_MESSAGE_STREAM_NEXT;
+}
 
 void __wrap_sipc_streams_answer(sipc_streams *served, const struct sipc_slot *slot,
                                 const sipc_request *request, sipc_response *response);
@@ -265,16 +272,13 @@ void __wrap_sipc_streams_answer(sipc_streams *served, const struct sipc_slot *sl
                                 const sipc_request *request, sipc_response *response) {
     struct sipc_stream_answer head = {.outcome = 0};
     __real_sipc_streams_answer(served, slot, request, response);
-    if (!told || request->message_id == SIPC_MESSAGE_STREAM_END) return;
+    const lie present = atomic_load_explicit(&told, memory_order_acquire);
+    if (!present || request->message_id == SIPC_MESSAGE_STREAM_END) return;
     const size_t size = response->size < sizeof head ? response->size : sizeof head;
-    wishes += request->message_id == SIPC_MESSAGE_STREAM_NEXT;
+    if (is_wish(request->message_id)) atomic_fetch_add_explicit(&wishes, 1, memory_order_relaxed);
     memcpy(&head, response->data, size);
-    told(request->message_id, &head, &response->size);
+    present(request->message_id, &head, &response->size);
     memcpy(response->data, &head, size);
-}
-
-static bool is_wish(uint32_t message_id) {
-    return message_id == SIPC_MESSAGE_STREAM_NEXT;
 }
 
 // NOLINTBEGIN(readability-non-const-parameter): each may change both
@@ -325,7 +329,7 @@ static void never_end(uint32_t id, struct sipc_stream_answer *head, uint32_t *si
 
 static void promise_more(uint32_t id, struct sipc_stream_answer *head, uint32_t *size) {
     (void)size;
-    if (is_wish(id)) head->response_size += wishes;
+    if (is_wish(id)) head->response_size += atomic_load_explicit(&wishes, memory_order_relaxed);
 }
 
 static void promise_too_much(uint32_t id, struct sipc_stream_answer *head, uint32_t *size) {
@@ -343,8 +347,8 @@ static void withhold(uint32_t id, struct sipc_stream_answer *head, uint32_t *siz
 static void assert_lie_is_told(const struct pair *pair, unsigned index, lie this_one,
                                sipc_status expected) {
     const uint64_t size = 100000;
-    told = this_one;
-    wishes = 0;
+    atomic_store_explicit(&wishes, 0, memory_order_relaxed);
+    atomic_store_explicit(&told, this_one, memory_order_release);
     sipc_stream_call call = {.message_id = STREAM_PRODUCE,
                              .request = &size,
                              .request_size = sizeof size,
@@ -357,7 +361,7 @@ static void assert_lie_is_told(const struct pair *pair, unsigned index, lie this
     assert_int_equal(stream_count_right(call.response, 0, (uint32_t)call.response_size),
                      call.response_size);
     sipc_stream_free(&call);
-    told = NULL;
+    atomic_store_explicit(&told, NULL, memory_order_release);
 }
 
 static void responders_that_lie_are_not_believed(void **state) {
