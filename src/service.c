@@ -46,8 +46,13 @@ void sipc_service_add(struct sipc_service *service, const struct sipc_slot *slot
     responder->serving = true;
 }
 
+static struct sipc_streams *streams_of(const struct sipc_service *service) {
+    return atomic_load_explicit(&service->streams, memory_order_acquire);
+}
+
 void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams) {
-    service->streams = streams;
+    // Release: a notice of the peer's death may look for them by now.
+    atomic_store_explicit(&service->streams, streams, memory_order_release);
     for (uint32_t i = 0; i < service->slot_count; i++) service->responders[i].streams = streams;
 }
 
@@ -231,7 +236,8 @@ static void end_because(struct sipc_service *service, uint32_t why) {
     sipc_set_bits(&service->stopping, why);
     for (uint32_t i = 0; i < service->worker_count; i++)
         sipc_wait_rouse(sipc_group_waiter(&service->workers[i].group));
-    if (service->streams) sipc_streams_look(service->streams);
+    struct sipc_streams *streams = streams_of(service);
+    if (streams) sipc_streams_look(streams);
 }
 
 void sipc_service_end(struct sipc_service *service) {
@@ -256,8 +262,9 @@ void sipc_service_release(struct sipc_service *service) {
     sipc_service_wait(service); // then no worker changes its thread any more
     for (uint32_t i = 0; i < service->worker_count; i++)
         if (service->workers[i].started) sipc_os_thread_join(service->workers[i].thread);
-    if (service->streams && service->slot_count > 0)
-        sipc_streams_leave(service->streams, service->responders[0].slot->object);
+    struct sipc_streams *streams = streams_of(service);
+    if (streams && service->slot_count > 0)
+        sipc_streams_leave(streams, service->responders[0].slot->object);
     for (uint32_t i = 0; i < service->slot_count; i++) leave_slot(service, &service->responders[i]);
     tell_slots_are_free(service);
     free(service->workers);

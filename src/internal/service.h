@@ -17,11 +17,11 @@ struct sipc_service {
     uint32_t worker_count;
     sipc_handler handler;
     void *context;
-    struct sipc_streams *streams; // served beside the handler; NULL: none are
-    sipc_word running;            // workers that have not left; waited on
-    sipc_word stopping;           // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
-    sipc_word asked;              // 1: this process, or a message, asked for the end
-    sipc_word threadless;         // 1: a worker is without a thread
+    _Atomic(struct sipc_streams *) streams; // served beside the handler; NULL: none are
+    sipc_word running;                      // workers that have not left; waited on
+    sipc_word stopping;   // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
+    sipc_word asked;      // 1: this process, or a message, asked for the end
+    sipc_word threadless; // 1: a worker is without a thread
 };
 
 // Room for so many slots. The owner is known by this pointer.
