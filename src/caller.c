@@ -82,7 +82,7 @@ enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served
         // it means.
         sipc_waiter_begin(&caller->waiter);
         if (sipc_caller_usable(caller) && settled(caller)) return SIPC_WAIT_READY;
-        if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
+        if (sipc_load_acquire(sipc_waiter_interrupt(&caller->waiter)) & SIPC_INTERRUPT_BITS)
             return SIPC_WAIT_INTERRUPTED;
         if (sipc_wait_slow(&caller->waiter, settled, caller, deadline) == SIPC_WAIT_DEADLINE)
             return sipc_caller_usable(caller) && settled(caller) ? SIPC_WAIT_READY
@@ -308,7 +308,7 @@ static sipc_status why_given_up(struct sipc_caller *caller, enum sipc_wait_resul
     if (why == SIPC_WAIT_CALLED_OFF)
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the pipeline was closed during the call; the request was %s", fate);
-    if (sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS)
+    if (sipc_load_acquire(sipc_waiter_interrupt(&caller->waiter)) & SIPC_INTERRUPT_BITS)
         return sipc_fail(started ? SIPC_CLOSED_MAYBE_EXECUTED : SIPC_CLOSED,
                          "the host was shut down during the call; the request was %s", fate);
     // A death. Mostly the slot is free at once; else a successor has come, and answers.

@@ -34,10 +34,12 @@ void sipc_group_init(struct sipc_group *group, struct sipc_responder *responders
     if (count == 1) return;
     struct sipc_waiter *waiter = sipc_group_waiter(group);
     const struct sipc_slot *lead = responders[0].slot;
-    waiter->watched = &lead->annex->responder_bell;
-    waiter->asleep_as = SIPC_WAITING_FIRST_LEAD + lead->index;
-    waiter->before_sleep = announce;
-    waiter->context = group;
+    const struct sipc_sleep sleep = {.watched = &lead->annex->responder_bell,
+                                     .interrupt = sipc_waiter_interrupt(waiter),
+                                     .as = SIPC_WAITING_FIRST_LEAD + lead->index,
+                                     .before = announce,
+                                     .context = group};
+    sipc_waiter_turn_to(waiter, &sleep);
 }
 
 static bool spin(struct sipc_group *group) {

@@ -29,7 +29,7 @@ uint64_t sipc_request_deadline(const sipc_request *request) {
 // Before the answer stands the caller's word changes only when nobody waits for it any more.
 static bool is_cancelled(const struct sipc_responder *responder, uint32_t state) {
     return sipc_load_acquire(&responder->slot->turn->caller_state) != state ||
-           (sipc_load_acquire(responder->waiter.interrupt) & SIPC_PEER_IS_GONE) != 0;
+           (sipc_load_acquire(sipc_waiter_interrupt(&responder->waiter)) & SIPC_PEER_IS_GONE) != 0;
 }
 
 uint32_t sipc_request_is_cancelled(const sipc_request *request) {

@@ -94,15 +94,16 @@ static bool any_can_be_completed(const void *role) {
     return false;
 }
 
-// Says in each slot where we sleep, and has its responder watched.
+// Says in each slot where we sleep, and has its responder watched. In this order: a responder that
+// comes between the two rings, and is watched before the next sleep.
 static void announce(void *context) {
     const sipc_pipeline *pipeline = context;
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         const struct flight *flight = &pipeline->flights[i];
         if (flight->state != IN_FLIGHT) continue;
-        sipc_session_watch(flight->session);
         sipc_exchange_barrier(&flight->session->caller.slot->annex->caller_waiting,
                               waiter_of(pipeline)->asleep_as);
+        sipc_session_watch(flight->session);
     }
 }
 
@@ -114,13 +115,13 @@ static void take_back_announcement(const sipc_pipeline *pipeline) {
 // The lead's waiter sleeps on its bell instead of its responder's word.
 static void lead_group(sipc_pipeline *pipeline) {
     struct sipc_session *lead = pipeline->lead;
-    struct sipc_waiter *waiter = &lead->caller.waiter;
     const struct sipc_slot *slot = lead->caller.slot;
-    waiter->watched = &slot->annex->caller_bell;
-    waiter->asleep_as = SIPC_WAITING_FIRST_LEAD + slot->index;
-    waiter->interrupt = &lead->group_interrupt;
-    waiter->before_sleep = announce;
-    waiter->context = pipeline;
+    const struct sipc_sleep sleep = {.watched = &slot->annex->caller_bell,
+                                     .interrupt = &lead->group_interrupt,
+                                     .as = SIPC_WAITING_FIRST_LEAD + slot->index,
+                                     .before = announce,
+                                     .context = pipeline};
+    sipc_waiter_turn_to(&lead->caller.waiter, &sleep);
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         struct sipc_session *session = pipeline->flights[i].session;
         session->caller.grouped = true;
@@ -130,18 +131,18 @@ static void lead_group(sipc_pipeline *pipeline) {
 
 static void disband_group(sipc_pipeline *pipeline) {
     struct sipc_session *lead = pipeline->lead;
-    struct sipc_waiter *waiter = &lead->caller.waiter;
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         struct sipc_session *session = pipeline->flights[i].session;
         session->caller.grouped = false;
         sipc_store_release(&session->lead, session->index);
     }
-    waiter->spin_from = 0;
-    waiter->watched = &lead->caller.slot->responder->state;
-    waiter->asleep_as = SIPC_WAITING_ALONE;
-    waiter->interrupt = &lead->interrupt;
-    waiter->before_sleep = sipc_session_watch;
-    waiter->context = lead;
+    const struct sipc_sleep sleep = {.watched = &lead->caller.slot->responder->state,
+                                     .interrupt = &lead->interrupt,
+                                     .as = SIPC_WAITING_ALONE,
+                                     .before = sipc_session_watch,
+                                     .context = lead};
+    sipc_waiter_turn_to(&lead->caller.waiter, &sleep);
+    lead->caller.waiter.spin_from = 0;
 }
 
 static int by_slot(const void *one, const void *other) {

@@ -132,6 +132,14 @@ void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy
     waiter->spin_first = waiter->spin;
 }
 
+void sipc_waiter_turn_to(struct sipc_waiter *waiter, const struct sipc_sleep *sleep) {
+    atomic_store_explicit(&waiter->watched, sleep->watched, memory_order_relaxed);
+    atomic_store_explicit(&waiter->interrupt, sleep->interrupt, memory_order_relaxed);
+    waiter->asleep_as = sleep->as;
+    waiter->before_sleep = sleep->before;
+    waiter->context = sleep->context;
+}
+
 // ---- What a wait has taught
 // ----------------------------------------------------------------------
 
@@ -213,7 +221,7 @@ static void count_sleep(const struct sipc_waiter *waiter, uint64_t took) {
 }
 
 static bool interrupted(const struct sipc_waiter *waiter) {
-    uint32_t word = sipc_load_acquire(waiter->interrupt);
+    uint32_t word = sipc_load_acquire(sipc_waiter_interrupt(waiter));
     return (word & SIPC_INTERRUPT_BITS) != 0 ||
            (word & ~(SIPC_INTERRUPT_EVENT - 1)) != sipc_load_relaxed(&waiter->events);
 }
@@ -222,8 +230,9 @@ void sipc_wait_rouse(const struct sipc_waiter *waiter) {
     while (sipc_load_acquire(&waiter->asleep) != 0 && interrupted(waiter)) {
         // A region that was cut short gets its memory back by this access; the kernel wakes nobody
         // where there is none.
-        (void)sipc_load_relaxed(waiter->watched);
-        waiter->event.backend->wake(waiter->event.handle, waiter->watched);
+        sipc_word *watched = sipc_waiter_watched(waiter);
+        (void)sipc_load_relaxed(watched);
+        waiter->event.backend->wake(waiter->event.handle, watched);
         waiter->system->yield();
     }
 }
@@ -231,15 +240,17 @@ void sipc_wait_rouse(const struct sipc_waiter *waiter) {
 static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_ready *ready,
                                                const void *role, uint64_t end) {
     enum sipc_wait_result result = SIPC_WAIT_READY;
+    sipc_word *const watched = sipc_waiter_watched(waiter);
     bool in_time = true;
     // Barriers: either we see the interrupt and the new state below, or who sets them sees that we
     // sleep (spec 4.2).
     sipc_exchange_barrier(&waiter->asleep, 1);
     sipc_exchange_barrier(waiter->waiting, waiter->asleep_as);
     for (;;) {
+        // Before the duty and the look, which go by the word: what changes after them does not let
+        // us sleep.
+        uint32_t seen = sipc_load_acquire(watched);
         if (waiter->before_sleep) waiter->before_sleep(waiter->context);
-        // Before the look: what changes after it does not let us sleep.
-        uint32_t seen = sipc_load_acquire(waiter->watched);
         if (ready(role)) break;
         if (interrupted(waiter)) {
             result = SIPC_WAIT_INTERRUPTED;
@@ -249,7 +260,7 @@ static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_
             result = SIPC_WAIT_DEADLINE;
             break;
         }
-        waiter->event.backend->sleep(waiter->event.handle, waiter->watched, seen, end);
+        waiter->event.backend->sleep(waiter->event.handle, watched, seen, end);
         in_time = end == SIPC_NEVER || waiter->system->now() < end;
     }
     sipc_store_relaxed(waiter->waiting, 0);

@@ -312,7 +312,8 @@ SIPC_ALWAYS_INLINE sipc_status sipc_caller_exchange_sized(struct sipc_caller *ca
     if (SIPC_UNLIKELY(!sipc_caller_publish(caller, form, message_id, payload, size)))
         return sipc_caller_lost(SIPC_REGION_LOST);
     // After the barrier of publishing: see sipc_session_enter_call().
-    bool interrupted = sipc_load_acquire(caller->waiter.interrupt) & SIPC_INTERRUPT_BITS;
+    bool interrupted =
+        sipc_load_acquire(sipc_waiter_interrupt(&caller->waiter)) & SIPC_INTERRUPT_BITS;
     enum sipc_spun spun = SIPC_NOT_SPUN;
     if (SIPC_LIKELY(!interrupted)) spun = sipc_caller_spin(caller, tiny);
     if (SIPC_LIKELY(spun == SIPC_SPUN_TO_RESPONSE)) {

@@ -38,12 +38,12 @@ extern const struct sipc_wait_system sipc_wait_system;
 #define SIPC_INTERRUPT_EVENT 256u
 
 struct sipc_waiter {
-    sipc_word *watched;                  // the peer's state word, on which the futex backend sleeps
-    sipc_word *waiting;                  // our word that tells the peer to wake us
-    uint32_t asleep_as;                  // what it says while we sleep: where (spec 7.1)
-    const sipc_word *interrupt;          // not read while spinning
-    sipc_word events;                    // of the interrupt word, when the wait began
-    void (*before_sleep)(void *context); // may be NULL: a last duty, as to have the peer watched
+    _Atomic(sipc_word *) watched; // the peer's state word, on which the futex backend sleeps
+    sipc_word *waiting;           // our word that tells the peer to wake us
+    uint32_t asleep_as;           // what it says while we sleep: where (spec 7.1)
+    _Atomic(const sipc_word *) interrupt; // not read while spinning
+    sipc_word events;                     // of the interrupt word, when the wait began
+    void (*before_sleep)(void *context);  // may be NULL: a last duty, as to have the peer watched
     void *context;
     struct sipc_event event;
     const struct sipc_wait_system *system;
@@ -81,9 +81,30 @@ void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy
                       sipc_word *watched, sipc_word *waiting, const sipc_word *interrupt,
                       struct sipc_event event);
 
+// What else its thread sleeps on from now on, for several slots or for one again.
+struct sipc_sleep {
+    sipc_word *watched;
+    const sipc_word *interrupt;
+    uint32_t as;
+    void (*before)(void *context);
+    void *context;
+};
+void sipc_waiter_turn_to(struct sipc_waiter *waiter, const struct sipc_sleep *sleep);
+
+// Relaxed, both: they change while nobody sleeps here. Who rouses has seen the sleeper, and with it
+// what it sleeps on; if that has changed since, there is nobody to rouse, and all that either
+// pointer ever led to stays.
+static inline sipc_word *sipc_waiter_watched(const struct sipc_waiter *waiter) {
+    return atomic_load_explicit(&waiter->watched, memory_order_relaxed);
+}
+static inline const sipc_word *sipc_waiter_interrupt(const struct sipc_waiter *waiter) {
+    return atomic_load_explicit(&waiter->interrupt, memory_order_relaxed);
+}
+
 // From here on an event of the interrupt word ends the wait.
 static inline void sipc_waiter_begin(struct sipc_waiter *waiter) {
-    uint32_t events = sipc_load_acquire(waiter->interrupt) & ~(SIPC_INTERRUPT_EVENT - 1);
+    uint32_t events =
+        sipc_load_acquire(sipc_waiter_interrupt(waiter)) & ~(SIPC_INTERRUPT_EVENT - 1);
     sipc_store_relaxed(&waiter->events, events);
 }
 

@@ -113,6 +113,21 @@ static void it_sleeps_on_the_value_from_before_the_look(void **state) {
     assert_ptr_equal(fake.slept_on, &side.watched);
 }
 
+static void move_during_the_first_duty(void *context) {
+    (void)context;
+    if (sipc_load_relaxed(&side.watched) == 0) sipc_store_release(&side.watched, 7);
+}
+
+// What the duty arms may go by the word: a change that comes after it was armed must end the sleep.
+static void it_sleeps_on_the_value_from_before_its_last_duty(void **state) {
+    (void)state;
+    begin(0, 0, 0);
+    side.waiter.before_sleep = move_during_the_first_duty;
+    fake.on_sleep = become_ready;
+    assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_READY);
+    assert_int_equal(fake.expected, 0);
+}
+
 static unsigned waiting_while_asleep;
 static unsigned asleep_while_asleep;
 
@@ -575,6 +590,7 @@ int main(void) {
         PROMISE(it_says_that_it_waits_and_looks_again_before_it_sleeps),
         PROMISE(it_does_not_sleep_if_the_peer_moved_before_the_last_look),
         PROMISE(it_sleeps_on_the_value_from_before_the_look),
+        PROMISE(it_sleeps_on_the_value_from_before_its_last_duty),
         PROMISE(the_waiting_word_is_1_while_it_sleeps_and_0_afterwards),
         PROMISE(it_sleeps_again_after_a_wake_that_brought_nothing),
         PROMISE(without_a_deadline_the_event_gets_none),
