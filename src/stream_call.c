@@ -341,9 +341,11 @@ static bool may_wish(const struct conversation *talk) {
     if (talk->response.last_seen) return false;
     const bool idle = talk->data == 0 && talk->wishes == 0 && talk->whole;
     if (talk->quiet && !idle) return false;
-    if (talk->whole) return talk->wishes < (talk->flowing ? talk->depth : 1);
+    // As long as one answer is late all others may bring pieces that have to wait for it.
+    const uint32_t asked = talk->wishes + talk->response.ahead;
+    if (talk->whole) return asked < (talk->flowing ? talk->depth : 1);
     const uint32_t most = talk->flowing && talk->depth > 3 ? talk->depth / 2 : 1;
-    return talk->depth > 1 && talk->wishes < most;
+    return talk->depth > 1 && asked < most;
 }
 
 static void send_what_may_be_sent(struct conversation *talk) {
