@@ -86,7 +86,7 @@ static void both_sides_agree(struct run *run) {
 static void failures_are_counted(struct run *run) {
     start_pair(run, 1, DATA_SIZE);
     char late[100], quick[100];
-    snprintf(late, sizeof late, "stamped %u %u 40 20000 100000", ANY_SLOT, STAMPED(16));
+    snprintf(late, sizeof late, "stamped %u %u 40 20000 400000", ANY_SLOT, STAMPED(16));
     snprintf(quick, sizeof quick, "stamped %u %u 40 0 0", ANY_SLOT, STAMPED(16));
     peer_ask(&run->host, "SIPC_TIMEOUT_MAYBE_EXECUTED", "%s", late);
     peer_ask(&run->host, "SIPC_OK", "%s", quick); // waits until the late response has come
