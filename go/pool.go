@@ -32,6 +32,7 @@ type pool struct {
 	attachment *attachment
 	callers    []*caller
 	freed      chan struct{} // tokens: a slot was given back while somebody waited
+	many       chan struct{} // has a token while somebody gathers several slots
 	closed     chan struct{}
 	waiting    int32 // atomic; goroutines that wait for a slot
 	overtaken  int32 // atomic; those among them that have waited for long
@@ -42,7 +43,7 @@ type pool struct {
 }
 
 func newPool(a *attachment) *pool {
-	return &pool{attachment: a, closed: make(chan struct{}), pipelines: map[*Pipeline]struct{}{}}
+	return &pool{attachment: a, many: make(chan struct{}, 1), closed: make(chan struct{}), pipelines: map[*Pipeline]struct{}{}}
 }
 
 // add is for slots that were claimed, before the first call.
@@ -246,9 +247,31 @@ func (p *pool) acquireInTurn(l *limit) (*caller, ending) {
 	}
 }
 
+// awaitTurn waits until nobody else gathers several slots: two who do would wait for what the other one holds.
+func (p *pool) awaitTurn(l *limit) ending {
+	deadline := time.NewTimer(l.left())
+	defer deadline.Stop()
+	select {
+	case p.many <- struct{}{}:
+		return endNone
+	case <-p.closed:
+		return endStopped
+	case <-l.done:
+		return l.withoutSlot()
+	case <-deadline.C:
+		return endBusy
+	}
+}
+
 // acquireMany holds so many usable slots, or none.
 func (p *pool) acquireMany(l *limit, count int) (held []*caller, failed *CallError) {
 	a := p.attachment
+	if count > 1 {
+		if why := p.awaitTurn(l); why != endNone {
+			return nil, p.gaveUp(l, why, NotStarted, nil)
+		}
+		defer func() { <-p.many }()
+	}
 	problem := a.region.guarded(func() error {
 		for len(held) < count && failed == nil {
 			if c, why := p.acquire(l); c != nil {
