@@ -47,6 +47,9 @@ type ServedStream struct {
 	given     uint64     // bytes of the response before it
 	announced uint64     // bytes of the whole response; streamUnknownSize: not said
 
+	reader directCopy // of a Read that waits
+	writer directCopy // of a Write that waits
+
 	reading sync.Mutex // one reader at a time
 	writing sync.Mutex // one writer at a time
 }
@@ -249,6 +252,9 @@ func (s *ServedStream) serveData(request *Request, response []byte) int {
 	if last {
 		s.over, s.end = true, offset+size
 	}
+	if offset == s.taken && s.reader.waits(int(size)) {
+		return s.handToReader(request.Data[streamPiece:], response)
+	}
 	from := request.Later()
 	s.pieces = append(s.pieces, &requestPiece{from: from, offset: offset, bytes: from.Request().Data[streamPiece:]})
 	s.changed.Broadcast()
@@ -297,26 +303,33 @@ func (s *ServedStream) answerOfTheEnd(response []byte, flags uint32, value uint6
 	return putStreamAnswer(response, streamOk, flags, value)
 }
 
-// nextPiece waits for the piece that follows; nil at the end. What was written goes first, since the caller may wait for
-// it before it sends more.
-func (s *ServedStream) nextPiece() (*requestPiece, error) {
+// nextPiece waits for the piece that follows, or until a worker has copied one. What was written goes first, since the
+// caller may wait for it before it sends more.
+func (s *ServedStream) nextPiece(to []byte) (piece *requestPiece, copied int, err error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	for {
+	defer func() { s.reader = directCopy{} }()
+	for ; ; s.changed.Wait() {
+		if s.reader.busy {
+			continue
+		}
+		if s.reader.n > 0 {
+			return nil, s.reader.n, nil
+		}
 		if s.ended {
-			return nil, s.reason()
+			return nil, 0, s.reason()
 		}
 		for _, piece := range s.pieces {
 			if piece.offset+uint64(piece.read) == s.taken && (piece.read < len(piece.bytes) || s.taken == s.end) {
 				piece.inUse = true
-				return piece, nil
+				return piece, 0, nil
 			}
 		}
 		if s.over && s.taken == s.end {
-			return nil, io.EOF
+			return nil, 0, io.EOF
 		}
 		s.flushLocked()
-		s.changed.Wait()
+		s.reader.bytes = to
 	}
 }
 
@@ -335,11 +348,10 @@ func (s *ServedStream) Read(to []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		piece, err := s.nextPiece()
-		if err != nil {
-			return 0, err
+		piece, n, err := s.nextPiece(to)
+		if n > 0 || err != nil {
+			return n, err
 		}
-		n := 0
 		err = s.attachment.region.guarded(func() error { n = copy(to, piece.bytes[piece.read:]); return nil })
 		s.attachment.fail(err)
 		if err = s.release(piece, n, err); n > 0 || err != nil {
@@ -422,6 +434,9 @@ func (s *ServedStream) serveNext(request *Request, response []byte) int {
 	if len(s.wishes) >= streamMaxWindow {
 		return refuseStream(response, streamBroken, "too many pieces of the response are asked for")
 	}
+	if s.piece == nil && len(s.wishes) == 0 && s.writer.waits(len(response)-streamPiece) {
+		return s.takeFromWriter(response)
+	}
 	s.wishes = append(s.wishes, request.Later())
 	s.changed.Broadcast()
 	return 0
@@ -461,8 +476,13 @@ func (s *ServedStream) writeSome(from []byte) (n int, err error) {
 	if whole := s.given + uint64(s.filled) + uint64(len(from)); whole > s.opening.responseLimit || whole > s.announced {
 		return 0, s.tooLarge(whole)
 	}
-	for !s.ended && s.piece == nil && len(s.wishes) == 0 {
+	defer func() { s.writer = directCopy{} }()
+	for s.writer.busy || s.writer.n == 0 && !s.ended && s.piece == nil && len(s.wishes) == 0 {
+		s.writer.bytes = from
 		s.changed.Wait()
+	}
+	if s.writer.n > 0 {
+		return s.writer.n, nil
 	}
 	if s.ended {
 		return 0, s.reason()

@@ -73,9 +73,14 @@ func flip(from []byte) []byte {
 	return to
 }
 
-// flipAll answers with the request's bytes, all flipped, as they come.
-func flipAll(_ context.Context, stream *ServedStream) error {
-	buffer := make([]byte, 700)
+// flipAll answers with the request's bytes, all flipped, as they come: less than a piece at a time.
+func flipAll(_ context.Context, stream *ServedStream) error { return flipBy(700, stream) }
+
+// flipPieces takes and gives whole pieces, which are copied by the worker if it waits for them.
+func flipPieces(_ context.Context, stream *ServedStream) error { return flipBy(4000, stream) }
+
+func flipBy(size int, stream *ServedStream) error {
+	buffer := make([]byte, size)
 	for {
 		n, err := stream.Read(buffer)
 		if _, err := stream.Write(flip(buffer[:n])); err != nil {
@@ -132,17 +137,19 @@ func TestStreamsOfEverySize(t *testing.T) {
 	bounded(t)
 	for _, slots := range []int{1, 2, 4} {
 		for _, workers := range []int{1, slots} {
-			handler := flipAll
+			handlers := map[uint32]StreamHandler{200: flipAll, 201: flipPieces}
 			if slots == 1 {
-				handler = flipAtLast
+				handlers = map[uint32]StreamHandler{200: flipAtLast, 201: flipAtLast}
 			}
-			c := bridge(t, slots, map[uint32]StreamHandler{200: handler}, WithSlotsPerWorker(slots/workers))
+			c := bridge(t, slots, handlers, WithSlotsPerWorker(slots/workers))
 			for _, size := range []int{0, 1, 935, 936, 937, 5000, 40000} {
 				for _, known := range []int64{0, int64(size)} {
-					request := randomBytes(size)
-					response, err := converse(t, c, 200, request, StreamOptions{RequestSize: known, Depth: slots})
-					if err != nil || !bytes.Equal(response, flip(request)) {
-						t.Fatalf("%d slots, %d workers, %d bytes, %d known: %d bytes came back, %v", slots, workers, size, known, len(response), err)
+					for id := range handlers {
+						request := randomBytes(size)
+						response, err := converse(t, c, id, request, StreamOptions{RequestSize: known, Depth: slots})
+						if err != nil || !bytes.Equal(response, flip(request)) {
+							t.Fatalf("%d slots, %d workers, %d bytes, %d known, handler %d: %d bytes came back, %v", slots, workers, size, known, id, len(response), err)
+						}
 					}
 				}
 			}

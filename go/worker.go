@@ -4,6 +4,7 @@ package shm
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -119,6 +120,9 @@ func (w *worker) exchange(role *responder) {
 		w.handle(role, w.client.currentHandler())
 	case id >= messageStreamOpen && id <= messageStreamEnd && w.client.streams.takesStreams(role.slot):
 		w.handle(role, w.client.streams.serve)
+		// The stream's handler, in a goroutine of its own, may have something to do now: it first, before this
+		// goroutine waits for what comes next on the same processor.
+		runtime.Gosched()
 	case id == MessageHeartbeatRequest:
 		role.answer(in, answerOK, MessageHeartbeatResponse, 0)
 	case id == MessageShutdown:

@@ -41,6 +41,7 @@ static const struct {
     {"streams.c:", "unit.streams_carry_more_than_a_slot"},
     {"caller.go:caller.preparePiece:", "process.streams_carry_everything"},
     {"stream_call.go:", "process.streams_carry_everything"},
+    {"stream_direct.go:", "go test: streams"},
     {"stream_serve.go:", "process.streams_carry_everything"},
     {"streams.go:", "process.streams_carry_everything"},
     {"topology.c:", "unit.neighbours_share_a_cache: before there is a region"},
