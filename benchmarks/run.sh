@@ -14,7 +14,7 @@ usage: benchmarks/run.sh [--quick | --full | --demo | --gate] [--peers] [--only 
   --gate      ratios to the bare limit only; fails if one exceeds its bound in gate/ratios.txt
   --demo      three seconds of a C++ host and a Go guest, the bare limit beside them
   --peers     the peers, too, with --quick; what they need is installed through apt-get and cargo
-  --only      of ratio latency throughput pipelined asleep pairs idle start peers
+  --only      of ratio latency throughput pipelined streaming asleep pairs idle start peers
   --out DIR   where the results go: JSON of each part, results.md, plots; otherwise a new folder
               beside what was built
 END
@@ -35,7 +35,7 @@ level=default
 [ "${SIMPLEIPC_BENCH_QUICK:-}" = 1 ] && level=quick
 out=
 peers_asked=
-parts=ratio,latency,throughput,pipelined,asleep,pairs,idle,start,peers
+parts=ratio,latency,throughput,pipelined,streaming,asleep,pairs,idle,start,peers
 while [ $# -gt 0 ]; do
     case "$1" in
     --quick | --full | --demo | --gate) level=${1#--} ;;
@@ -56,7 +56,7 @@ done
 [ "$level" != gate ] || parts=ratio
 for part in ${parts//,/ }; do
     case $part in
-    ratio | latency | throughput | pipelined | asleep | pairs | idle | start | peers) ;;
+    ratio | latency | throughput | pipelined | streaming | asleep | pairs | idle | start | peers) ;;
     *) refuse "'$part' is not a part" ;;
     esac
 done
@@ -124,7 +124,7 @@ if peers_wanted; then
         "-DICEORYX2_LIBRARY=$build/iceoryx2/release/libsimpleipc_peer_iceoryx2.a")
 fi
 (cd "$build" && quietly cmake "$root/benchmarks" "${options[@]}" && quietly make -j "$(nproc)")
-(cd "$root/benchmarks/go" && quietly go build)
+(cd "$root/benchmarks/go" && quietly go build && quietly go build -o simpleipc-bench-go-streaming ./streaming)
 host=$build/simpleipc-bench-host
 c_guest=$build/simpleipc-bench-guest
 cpp_guest=$build/simpleipc-bench-guest-cpp
@@ -167,11 +167,13 @@ quick)
     rounds=30 seconds=0.2 threads=1,4,8 load_sizes=64 idle=1 starts=3
     sizes=8,64,1024,65536 pairs=4 runs=3 run_seconds=0.1
     depths=1,16 depths_each=4 rounds_each=10
+    stream_mib=1,64 stream_rounds=3
     ;;
 default)
     rounds=200 seconds=1.5 threads=1,2,4,8 load_sizes=64 idle=10 starts=50
     sizes=8,32,64,128,1024,65536,1048576 pairs=4,8,16 runs=20 run_seconds=0.5
     depths=1,2,4,8,16,32,64 depths_each=4,16 rounds_each=20
+    stream_mib=1,64 stream_rounds=31
     ;;
 gate)
     rounds=200 sizes=8,64,1024
@@ -181,6 +183,7 @@ full)
     sizes=8,16,32,48,64,128,256,512,1024,4096,16384,65536,262144,1048576
     pairs=4,8,16 runs=20 run_seconds=1
     depths=1,2,4,8,16,32,64 depths_each=2,4,8,16 rounds_each=50
+    stream_mib=1,64,1024 stream_rounds=51
     ;;
 esac
 peer_sizes=8,64,1024,65536
@@ -211,6 +214,22 @@ pipelined() {
     measure "pipelined-$name-sizes" "The same, one worker, other sizes: $pair" \
         "$host" pipelined --guest "$guest" --callers pipeline --workers one --sizes 8,64,1024 \
         --threads "$depths" --rounds "$rounds"
+}
+
+# streaming GUEST NAME TITLE CALLER
+streaming() {
+    local guest=$1 name=$2 pair=$3 caller=$4
+    if ! asked streaming || [ -n "$alone" ]; then return 0; fi
+    measure "streaming-$name" "Streams, in turn with a pipeline of memcpy: $pair" \
+        "$build/simpleipc-bench-streaming" --guest "$guest" --caller "$caller" \
+        --mib "$stream_mib" --rounds "$stream_rounds"
+    [ "$level" = full ] || return 0
+    measure "streaming-$name-slots" "The same, other slots: $pair" \
+        "$build/simpleipc-bench-streaming" --guest "$guest" --caller "$caller" \
+        --mib 1,64 --slots 64,1024 --rounds "$stream_rounds"
+    measure "streaming-$name-each" "The same, a worker for each slot: $pair" \
+        "$build/simpleipc-bench-streaming" --guest "$guest" --caller "$caller" \
+        --mib 1,64 --workers each --rounds "$stream_rounds"
 }
 
 # throughput_otherwise GUEST NAME TITLE CALLERS: not pinned, and by the other wait presets.
@@ -268,6 +287,8 @@ if [ "$level" != gate ]; then ratio "$cpp_guest" cpp "C++ guest" send,session; f
 guest_calls "$c_guest" c "C guest" guest-session,guest-any
 guest_calls "$cpp_guest" cpp "C++ guest" guest-any
 guest_calls "$go_guest" go "Go guest" guest-any
+streaming "$build/simpleipc-bench-streaming-guest" c "C guest" c
+streaming "$root/benchmarks/go/simpleipc-bench-go-streaming" go "C++ host, Go guest" cpp
 if asked asleep; then
     measure asleep-c "Both sides asleep before each call: C guest" "$build/peers/peer-futex" asleep \
         --guest "$build/peers/peer-futex-guest" --callers session,any,send,peer --sizes 8,64,1024 \

@@ -239,6 +239,7 @@ public:
     }
 
     /** Bounds of what is open; see sipc_streams_options. Before Serve(). */
+    // NOLINTNEXTLINE(misc-non-private-member-variables-in-classes): settings
     sipc_streams_options options{};
 
     /** @return how many streams are open. */

@@ -4,6 +4,9 @@ package main
 
 import shm "github.com/xll-gen/shm/go"
 
+// messageInPlace asks the handler to answer in place.
+const messageInPlace = 128
+
 // copyHandler is called through a variable, as the bare server calls its handler.
 var copyHandler = func(request, response []byte) { copy(response, request) }
 

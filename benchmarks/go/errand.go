@@ -14,6 +14,7 @@ import (
 
 // What is asked for, and what is told, as common/control.h lays it down.
 const (
+	messageErrand  = 129 // asks the handler to call the host, and to tell how long it took
 	errandSize     = 16
 	errandMost     = 4096
 	errandRequests = 4

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xll-gen/shm/benchmarks/simpleipc-bench-go/block"
 	bare "github.com/xll-gen/shm/experiments/pingpong/go"
 	shm "github.com/xll-gen/shm/go"
 )
@@ -48,7 +49,7 @@ func run(region, descriptor, preset, group string) error {
 	if slots > 0 {
 		options = append(options, shm.WithSlotsPerWorker(slots))
 	}
-	block, err := mapBlock(fd)
+	shared, err := block.Map(fd, 0)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func run(region, descriptor, preset, group string) error {
 		return err
 	}
 	attached := time.Now()
-	handler := &echo{make([]buffers, client.Slots()), block.writesThrough()}
+	handler := &echo{make([]buffers, client.Slots()), shared.WritesThrough()}
 	client.HandleMessage(func(request *shm.Request, response []byte) (int, error) {
 		if request.MessageID == messageErrand {
 			return errand(client, request.Data, response)
@@ -68,9 +69,9 @@ func run(region, descriptor, preset, group string) error {
 	if err := client.Start(); err != nil {
 		return err
 	}
-	block.started(attached.Sub(began), time.Since(attached))
-	block.ready("Go")
-	if err := serveBareWindows(block.bareRegion()); err != nil {
+	shared.Started(attached.Sub(began), time.Since(attached))
+	shared.Ready("Go")
+	if err := serveBareWindows(shared.BareRegion()); err != nil {
 		return err
 	}
 	return client.Wait()

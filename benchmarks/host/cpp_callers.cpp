@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contenders of the C++ host: DirectHost::Send, and Pipeline in batches.
-#include "DirectHost.h"
 #include "contender.h"
-#include "direct_host.h"
+#include "direct_host_type.h"
 #include "pair.h"
 #include "pipeline_loop.h"
-
-struct direct_host {
-    shm::DirectHost host;
-};
 
 direct_host *direct_host_create(const char *name, uint32_t slots, uint32_t data_size,
                                 const sipc_host_options *options) {

@@ -115,7 +115,8 @@ void pair_prepare(void) {
 // ---- The start ---------------------------------------------------------------------------------
 
 static void share_memory(struct pair *pair, const struct pair_setup *setup, int *descriptor) {
-    size_t bytes = BENCH_BARE_OFFSET + bare_region_bytes();
+    const size_t own_bytes = BENCH_BARE_OFFSET + bare_region_bytes();
+    const size_t bytes = own_bytes + setup->beside;
     pair->control = system_shared_memory(bytes, descriptor);
     if (!pair->control)
         failure_exit(1, "no shared memory of %zu bytes for the benchmark: %s", bytes,
@@ -124,6 +125,7 @@ static void share_memory(struct pair *pair, const struct pair_setup *setup, int 
     pair->control->magic = BENCH_CONTROL_MAGIC;
     pair->control->writes_through = setup->writes_through;
     pair->bare = bare_host_create((uint8_t *)pair->control + BENCH_BARE_OFFSET);
+    pair->beside = (uint8_t *)pair->control + own_bytes;
 }
 
 static void create_region(struct pair *pair, const struct pair_setup *setup, const char *name) {

@@ -23,6 +23,7 @@ struct pair {
     struct bench_control *control;
     size_t shared_bytes;    // of the block that begins with control
     struct bare_host *bare; // this process's end of the bare exchanges
+    void *beside;           // what the setup asked for, zero at first
     pid_t guest;
     uint32_t slots;
     uint64_t create_ns;         // what creating the region took
@@ -36,6 +37,7 @@ struct pair_setup {
     uint32_t slots_per_worker; // 0: the library's default
     bool writes_through;       // see common/control.h
     sipc_wait_preset wait;
+    size_t beside;    // bytes of shared memory behind the bare region, for what else is measured
     bool pinned;      // each side to its processors; see places.h
     bool guest_calls; // a thread of this process serves a guest slot, and callers sleep at once
 };

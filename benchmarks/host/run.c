@@ -48,7 +48,8 @@ static const char *virtual_machine(void) {
     return strstr(flags, " hypervisor") ? "yes" : "no";
 }
 
-static void describe_machine(struct json *json) {
+void run_describe_machine(struct json *json) {
+    if (!json) return;
     char name[256] = "unknown", when[64];
     struct utsname system;
     time_t now = time(NULL);
@@ -88,5 +89,5 @@ void run_describe(const struct settings *settings, struct json *json) {
         json_text(json, "waiting", settings->peer->waiting);
         json_end(json, '}');
     }
-    if (json) describe_machine(json);
+    run_describe_machine(json);
 }

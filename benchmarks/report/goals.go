@@ -58,6 +58,20 @@ func pipelinedGoal(what, part string, bound float64) goal {
 	}}
 }
 
+// streamGoal is of the direction that does worse.
+func streamGoal(pair, part string, bytes int) goal {
+	return goal{fmt.Sprintf("stream of %s, %s", bytesText(bytes), pair), " of a pipeline of memcpy", 0.8, true, func(r *results) (float64, string) {
+		request, response := r.stream(part, "request", bytes), r.stream(part, "response", bytes)
+		if request == nil || response == nil {
+			return missing, ""
+		}
+		speed := func(c *contender) string {
+			return fmt.Sprintf("%.2f, p10 %.2f, %.1f GB/s", 1/c.Median, 1/c.P90, float64(bytes)/c.MedianNs)
+		}
+		return 1 / math.Max(request.Median, response.Median), fmt.Sprintf("request %s; response %s", speed(request), speed(response))
+	}}
+}
+
 func pairsGoals(pairs int) []goal {
 	find := func(r *results) *result {
 		return r.find("pairs-c", func(line *result) bool { return line.Pairs == pairs })
@@ -197,6 +211,9 @@ func goals() []goal {
 		ratioGoal("1 MiB in place, C session", c, "C session", 1048576, 1.05),
 		pipelinedGoal("pipelined, 16 in flight, 48 B, C guest", "pipelined-c", 0.7),
 		pipelinedGoal("pipelined, 16 in flight, 48 B, Go guest", "pipelined-go", 0.4),
+	}
+	for _, bytes := range []int{1 << 20, 64 << 20, 1 << 30} {
+		list = append(list, streamGoal("C to C", "streaming-c", bytes), streamGoal("C++ host to Go guest", "streaming-go", bytes))
 	}
 	for _, pairs := range []int{4, 8, 16} {
 		list = append(list, pairsGoals(pairs)...)

@@ -106,6 +106,27 @@ func TestAShareIsTheInverseOfARatio(t *testing.T) {
 	}
 }
 
+func TestAStreamIsAsGoodAsItsWorseDirection(t *testing.T) {
+	p := decode(t, `{"workers": "one", "sizes": [
+		{"bytes": 1048576, "direction": "request", "slot": 262144, "rounds": 9, "limit": "two buffers", "contenders": [
+			{"name": "two buffers", "kind": "bare", "median_ns": 104857.6, "ratio_median": 1},
+			{"name": "C stream", "kind": "library", "median_ns": 131072, "ratio_median": 1.25, "ratio_p10": 1, "ratio_p90": 2}]},
+		{"bytes": 1048576, "direction": "response", "contenders": [
+			{"name": "C stream", "kind": "library", "median_ns": 104857.6, "ratio_median": 2, "ratio_p10": 1, "ratio_p90": 4}]}]}`)
+	r := &results{parts: map[string]*part{"streaming-c": p}}
+	g := streamGoal("", "streaming-c", 1<<20)
+	if figure, beside := g.measure(r); figure != 0.5 || beside != "request 0.80, p10 0.50, 8.0 GB/s; response 0.50, p10 0.25, 10.0 GB/s" {
+		t.Error(figure, beside)
+	}
+	other := streamGoal("", "streaming-c", 64<<20)
+	if figure, _ := other.measure(r); !math.IsNaN(figure) {
+		t.Error("a size that was not measured:", figure)
+	}
+	if !strings.Contains(streamingTable(r), "| request | 1 MiB | 256 KiB | 10.00 GB/s, two buffers | C stream | 8.00 | 0.80 | 0.50 | 1.00 | 9 |") {
+		t.Error(streamingTable(r))
+	}
+}
+
 func TestAPercentileNeedsSamplesBehindIt(t *testing.T) {
 	p := decode(t, `{"results": [
 		{"name": "own lines", "kind": "bare", "bytes": 64, "threads": 1, "ns": {"count": 100000, "p99.9": 100, "p99.99": 200}},

@@ -39,7 +39,9 @@ type contender struct {
 
 type size struct {
 	Bytes      int         `json:"bytes"`
-	Depth      int         `json:"depth"` // requests in flight, of pipelines
+	Depth      int         `json:"depth"`     // requests in flight, of pipelines
+	Direction  string      `json:"direction"` // of a stream's message: "request" or "response"
+	Slot       int         `json:"slot"`      // bytes of a stream's slot in each direction
 	Rounds     int         `json:"rounds"`
 	Limit      string      `json:"limit"`
 	Absent     string      `json:"absent"`
@@ -215,6 +217,22 @@ func (r *results) pipeline(part, caller string, bytes, depth int) *contender {
 	for _, s := range p.Sizes {
 		for i := range s.Contenders {
 			if s.Bytes == bytes && s.Depth == depth && s.Contenders[i].Name == caller {
+				return &s.Contenders[i]
+			}
+		}
+	}
+	return nil
+}
+
+// stream is what the stream did in a direction, as its part has it first; nil if it was not measured.
+func (r *results) stream(part, direction string, bytes int) *contender {
+	p := r.parts[part]
+	if p == nil {
+		return nil
+	}
+	for _, s := range p.Sizes {
+		for i := range s.Contenders {
+			if s.Bytes == bytes && s.Direction == direction && s.Contenders[i].Kind == "library" {
 				return &s.Contenders[i]
 			}
 		}

@@ -14,6 +14,8 @@ var peerSizes = []int{8, 64, 1024, 65536}
 
 func bytesText(bytes int) string {
 	switch {
+	case bytes >= 1<<30:
+		return fmt.Sprintf("%d GiB", bytes>>30)
 	case bytes >= 1<<20:
 		return fmt.Sprintf("%d MiB", bytes>>20)
 	case bytes >= 1<<14:
@@ -144,6 +146,25 @@ func pipelinedTable(r *results) string {
 	return text
 }
 
+func streamingTable(r *results) string {
+	workers := map[string]string{"one": "one worker for all slots", "each": "a worker for each slot"}
+	text := ""
+	for _, name := range r.names("streaming-") {
+		p := r.parts[name]
+		text += fmt.Sprintf("\n### %s: streams through 4 slots, %s in the guest\n\nA share is that of a pipeline of memcpy of the same moment.\n\n"+
+			"| message | bytes | slot | pipeline of memcpy | stream | GB/s | share: median | p10 | p90 | rounds |\n|---|---|---|---|---|---|---|---|---|---|\n", name, workers[p.Workers])
+		for _, s := range p.Sizes {
+			for _, c := range s.Contenders {
+				if c.Kind == "library" {
+					text += fmt.Sprintf("| %s | %s | %s | %.2f GB/s, %s | %s | %.2f | %.2f | %.2f | %.2f | %d |\n", s.Direction, bytesText(s.Bytes), bytesText(s.Slot),
+						float64(s.Bytes)/s.limitNs(), s.Limit, c.Name, float64(s.Bytes)/c.MedianNs, 1/c.Median, 1/c.P90, 1/c.P10, s.Rounds)
+				}
+			}
+		}
+	}
+	return text
+}
+
 // singles are the cells that tell how long one request took among those in flight.
 func (c *contender) singles() string {
 	h := &c.Ns
@@ -208,5 +229,5 @@ func asleepTable(r *results) string {
 
 func details(r *results) string {
 	return "\n## All that was measured\n\nEvery window, every bucket of the histograms and every run stands in the JSON files beside this one.\n" +
-		ratioTable(r) + pipelinedTable(r) + latencyTable(r) + throughputTable(r) + pairsTable(r) + asleepTable(r)
+		ratioTable(r) + pipelinedTable(r) + streamingTable(r) + latencyTable(r) + throughputTable(r) + pairsTable(r) + asleepTable(r)
 }
