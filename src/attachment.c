@@ -401,6 +401,14 @@ sipc_status sipc_attachment_poll(struct sipc_attachment *attachment, sipc_handle
     return sipc_fail(SIPC_CLOSED, "the host closed the region or the guest was stopped");
 }
 
+sipc_status sipc_attachment_descriptor(struct sipc_attachment *attachment, intptr_t *descriptor) {
+    return sipc_service_descriptor(&attachment->service, descriptor);
+}
+
+sipc_status sipc_attachment_arm(struct sipc_attachment *attachment) {
+    return sipc_service_arm(&attachment->service);
+}
+
 // ---- The end -----------------------------------------------------------------------------------
 
 void sipc_attachment_stop(struct sipc_attachment *attachment) {

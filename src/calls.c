@@ -383,6 +383,8 @@ void sipc_calls_close(struct sipc_calls *calls) {
 
 void sipc_session_send_out(struct sipc_session *session) {
     struct sipc_session *lead = sipc_session_lead(session);
+    // Also where nobody is in a call: a relay may sleep there.
+    sipc_wait_rouse(&lead->caller.waiter);
     while (sipc_load_acquire(&lead->in_call) != 0) {
         sipc_wait_rouse(&lead->caller.waiter);
         sipc_os_yield();

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <simpleipc/event_loop.h>
 #include <simpleipc/stream.h>
 
 #include "internal/attachment.h"
@@ -36,6 +37,7 @@ struct sipc_guest {
     sipc_word waits;      // threads in sipc_guest_wait(); waited on
     sipc_word turn;       // lock: one of those waits for the host's end and for the next host
     sipc_word lock;       // guards what follows
+    bool in_loop;         // there is a descriptor: the guest is polled for good
     struct sipc_attachment *now; // NULL between two hosts; changed by who has the turn as well
 };
 
@@ -48,12 +50,17 @@ static sipc_status check_guest(const sipc_guest *guest) {
     return SIPC_OK;
 }
 
-static sipc_status check_serving(const sipc_guest *guest, sipc_handler handler) {
+static sipc_status check_server(const sipc_guest *guest) {
     sipc_status status = check_guest(guest);
-    if (!status && !handler) status = sipc_fail(SIPC_INVALID_ARGUMENT, "the handler is NULL");
     if (!status && guest->options.calls_only)
         status = sipc_fail(SIPC_INVALID_ARGUMENT,
                            "the guest was attached with calls_only; attach without to serve");
+    return status;
+}
+
+static sipc_status check_serving(const sipc_guest *guest, sipc_handler handler) {
+    sipc_status status = check_server(guest);
+    if (!status && !handler) status = sipc_fail(SIPC_INVALID_ARGUMENT, "the handler is NULL");
     return status;
 }
 
@@ -275,6 +282,10 @@ static sipc_status check_startable(const sipc_guest *guest) {
     if (is_stopping(guest)) return sipc_fail(SIPC_CLOSED, "the guest was stopped; attach again");
     if (sipc_load_acquire(&guest->started) != 0)
         return sipc_fail(SIPC_BUSY, "the guest's workers were started already");
+    if (guest->in_loop)
+        return sipc_fail(SIPC_BUSY,
+                         "the guest has a descriptor, so an event loop polls it; attach another to "
+                         "start its workers");
     return SIPC_OK;
 }
 
@@ -300,12 +311,9 @@ sipc_status sipc_guest_start(sipc_guest *guest, sipc_handler handler, void *cont
 }
 
 sipc_status sipc_guest_serve_streams(sipc_guest *guest, sipc_streams *streams) {
-    sipc_status status = check_guest(guest);
+    sipc_status status = check_server(guest);
     if (status) return status;
     if (!streams) return sipc_fail(SIPC_INVALID_ARGUMENT, "streams is NULL; create some first");
-    if (guest->options.calls_only)
-        return sipc_fail(SIPC_INVALID_ARGUMENT,
-                         "the guest was attached with calls_only; attach without to serve");
     sipc_lock(&guest->lock);
     status = check_startable(guest);
     if (!status) {
@@ -327,6 +335,26 @@ sipc_status sipc_guest_poll(sipc_guest *guest, sipc_handler handler, void *conte
     status = sipc_attachment_poll(guest->now, handler, context, &answered);
     if (served) *served = answered;
     return status;
+}
+
+sipc_status sipc_guest_descriptor(sipc_guest *guest, intptr_t *descriptor) {
+    if (!descriptor)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "descriptor is NULL; pass where to put it");
+    sipc_status status = check_server(guest);
+    if (status) return status;
+    sipc_lock(&guest->lock);
+    if (sipc_load_acquire(&guest->started) != 0)
+        status = sipc_fail(SIPC_BUSY, "the guest's workers serve its slots");
+    else
+        status = sipc_attachment_descriptor(guest->now, descriptor);
+    if (!status) guest->in_loop = true;
+    sipc_unlock(&guest->lock);
+    return status;
+}
+
+sipc_status sipc_guest_arm(sipc_guest *guest) {
+    sipc_status status = check_server(guest);
+    return status ? status : sipc_attachment_arm(guest->now);
 }
 
 // ---- Host after host ---------------------------------------------------------------------------

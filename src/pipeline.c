@@ -3,11 +3,13 @@
 // for all of them (spec 7.1).
 #include "internal/pipeline.h"
 
+#include <simpleipc/event_loop.h>
 #include <simpleipc/guests.h>
 #include <stdlib.h>
 
 #include "internal/errors.h"
 #include "internal/host.h"
+#include "internal/relay.h"
 #include "internal/streams.h"
 
 // Of the polls in a wait one in so many looks at another request than the oldest: each look in vain
@@ -50,6 +52,9 @@ struct sipc_pipeline {
     bool disordered;           // the last response was not the one that was expected
     sipc_word roused;          // 1: no wait goes on; by any thread
     bool reaping;              // completions are being told
+    bool announced;            // the slots say that we sleep, since an event loop does
+    bool armed;                // since the descriptor was not readable for the last time
+    struct sipc_relay *relay;  // for event loops; NULL: nobody asked for a descriptor
     bool streams;              // it carries the requests of streams
     uint64_t owner;            // incarnation of who serves them
     struct flight flights[];
@@ -423,10 +428,13 @@ static inline sipc_status enter(const sipc_pipeline *pipeline) {
                : sipc_calls_closed(pipeline->calls, SIPC_CLOSED);
 }
 
+static SIPC_SELDOM void arm_again(sipc_pipeline *pipeline);
+
 // After the last of a call: those before it are told by it.
 static inline void leave(sipc_pipeline *pipeline, const struct flight *last, uint64_t end) {
     if (last) look_for_sleepers(pipeline, last);
     if (last && end < pipeline->first_end) pipeline->first_end = end;
+    if (SIPC_UNLIKELY(pipeline->announced)) arm_again(pipeline);
     sipc_session_leave(pipeline->lead);
 }
 
@@ -638,6 +646,7 @@ static uint32_t wait_for_some(sipc_pipeline *pipeline, uint32_t most, uint64_t e
     for (;;) {
         uint32_t done = spin_and_land(pipeline, most);
         if (done > 0) return done;
+        if (pipeline->relay) sipc_relay_withdraw(pipeline->relay);
         // Before the look: what comes after it ends the wait.
         sipc_waiter_begin(waiter);
         done = end_the_hopeless(pipeline);
@@ -678,6 +687,87 @@ static uint32_t reap(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns) {
     return wait_for_some(pipeline, most, sipc_deadline_at(&deadline));
 }
 
+// ---- Event loops -------------------------------------------------------------------------------
+
+// Whether a reap would tell something now: a completion, or that it is all over.
+static bool any_is_due(const sipc_pipeline *pipeline) {
+    if (is_closed(pipeline)) return true;
+    const uint64_t now = pipeline->timed ? sipc_os_now() : 0;
+    for (uint32_t i = 0; i < pipeline->depth; i++) {
+        const struct flight *flight = &pipeline->flights[i];
+        enum sipc_wait_result why;
+        if (flight->state != IN_FLIGHT) continue;
+        if (stands(flight) || is_hopeless(pipeline, flight, now, &why)) return true;
+    }
+    return false;
+}
+
+// In the order of spec 7.1: the bell, the announcement, the look.
+static sipc_status arm(sipc_pipeline *pipeline) {
+    pipeline->announced = pipeline->armed = true;
+    sipc_relay_begin(pipeline->relay);
+    announce(pipeline);
+    if (any_is_due(pipeline)) {
+        sipc_relay_signal(pipeline->relay);
+        return SIPC_OK;
+    }
+    return sipc_relay_sleep(pipeline->relay, pipeline->timed ? pipeline->first_end : SIPC_NEVER);
+}
+
+// What was submitted since is waited for as well.
+static SIPC_SELDOM void arm_again(sipc_pipeline *pipeline) {
+    // Without a thread the loop arms once more, and hears of it.
+    if (arm(pipeline)) sipc_relay_signal(pipeline->relay);
+}
+
+// A relay that sleeps sleeps on: nobody rings for it any more.
+static void end_announcement(sipc_pipeline *pipeline) {
+    if (pipeline->announced) take_back_announcement(pipeline);
+    pipeline->announced = false;
+}
+
+// After a reap: what is left keeps the descriptor readable.
+static SIPC_SELDOM void disarm(sipc_pipeline *pipeline) {
+    if (any_is_due(pipeline)) return;
+    sipc_relay_quieten(pipeline->relay);
+    pipeline->armed = false;
+}
+
+// The loop may have been woken because of any of the requests.
+static uint32_t reap_after_loop(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns) {
+    uint32_t done = land_all_that_stand(pipeline, most);
+    done += end_the_hopeless(pipeline);
+    return done > 0 ? done : reap(pipeline, most, wait_ns);
+}
+
+sipc_status sipc_pipeline_descriptor(sipc_pipeline *pipeline, intptr_t *descriptor) {
+    if (!descriptor)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "descriptor is NULL; pass where to put it");
+    sipc_status status = check_pipeline(pipeline);
+    if (!status && !pipeline->relay)
+        status = sipc_relay_make(waiter_of(pipeline), &pipeline->relay);
+    if (!status) *descriptor = sipc_relay_descriptor(pipeline->relay);
+    return status;
+}
+
+sipc_status sipc_pipeline_arm(sipc_pipeline *pipeline) {
+    sipc_status status = check_pipeline(pipeline);
+    if (status) return status;
+    if (!pipeline->relay)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "the pipeline has no descriptor; ask sipc_pipeline_descriptor() for it");
+    if (pipeline->reaping)
+        return sipc_fail(SIPC_BUSY, "called from a completion; arm when the reap has returned");
+    if (sipc_session_enter_call(pipeline->lead))
+        status = arm(pipeline);
+    else
+        sipc_relay_signal(pipeline->relay);
+    sipc_session_leave(pipeline->lead);
+    return status;
+}
+
+// ---- Reaping, by the application ---------------------------------------------------------------
+
 static sipc_status begin_reap(const sipc_pipeline *pipeline) {
     sipc_status status = check_pipeline(pipeline);
     if (status || !pipeline->reaping) return status;
@@ -687,8 +777,12 @@ static sipc_status begin_reap(const sipc_pipeline *pipeline) {
 static sipc_status reap_now(sipc_pipeline *pipeline, uint32_t most, uint64_t wait_ns,
                             uint32_t *reaped) {
     pipeline->reaping = true;
+    end_announcement(pipeline);
     bool open = sipc_session_enter_call(pipeline->lead);
-    uint32_t done = open ? reap(pipeline, most, wait_ns) : end_the_hopeless(pipeline);
+    uint32_t done = SIPC_UNLIKELY(!open)             ? end_the_hopeless(pipeline)
+                    : SIPC_UNLIKELY(pipeline->armed) ? reap_after_loop(pipeline, most, wait_ns)
+                                                     : reap(pipeline, most, wait_ns);
+    if (SIPC_UNLIKELY(pipeline->armed)) disarm(pipeline);
     sipc_session_leave(pipeline->lead);
     pipeline->reaping = false;
     if (reaped) *reaped = done;
@@ -726,6 +820,8 @@ sipc_status sipc_pipeline_close(sipc_pipeline *pipeline) {
     if (pipeline->reaping)
         return sipc_fail(SIPC_BUSY, "called from a completion; close when that has returned");
     pipeline->reaping = true;
+    end_announcement(pipeline);
+    sipc_relay_free(pipeline->relay);
     sipc_session_enter(pipeline->lead);
     for (uint32_t i = 0; i < pipeline->depth; i++)
         if (pipeline->flights[i].state == IN_FLIGHT)

@@ -184,6 +184,74 @@ sipc_status sipc_service_start(struct sipc_service *service, sipc_handler handle
     return status;
 }
 
+// ---- Event loops -------------------------------------------------------------------------------
+
+static struct sipc_relay *relay_of(const struct sipc_service *service) {
+    return atomic_load_explicit(&service->relay, memory_order_acquire);
+}
+
+// Whether a poll would find something now: a request, or the end.
+static bool is_due(const struct sipc_service *service) {
+    if (sipc_load_acquire(&service->stopping) != 0) return true;
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < service->slot_count; i++) {
+        const struct sipc_responder *responder = &service->responders[i];
+        if (!responder->serving) continue;
+        if (sipc_responder_has_news(responder) || sipc_slot_is_lost(responder->slot)) return true;
+        open++;
+    }
+    return open == 0;
+}
+
+static void announce(const struct sipc_service *service, uint32_t waiting) {
+    for (uint32_t i = 0; i < service->slot_count; i++)
+        if (service->responders[i].serving)
+            sipc_exchange_barrier(&service->responders[i].slot->responder->waiting, waiting);
+}
+
+// A relay that sleeps sleeps on: nobody rings for it any more.
+static void end_announcement(struct sipc_service *service) {
+    for (uint32_t i = 0; service->announced && i < service->slot_count; i++)
+        if (service->responders[i].serving)
+            sipc_store_relaxed(&service->responders[i].slot->responder->waiting, 0);
+    service->announced = false;
+}
+
+// After a poll: what is left keeps the descriptor readable.
+static void disarm(struct sipc_service *service) {
+    if (is_due(service)) return;
+    sipc_relay_quieten(relay_of(service));
+    service->armed = false;
+}
+
+sipc_status sipc_service_descriptor(struct sipc_service *service, intptr_t *descriptor) {
+    struct sipc_relay *relay = relay_of(service);
+    if (!relay) {
+        const struct sipc_slot *lead = service->responders[0].slot;
+        sipc_waiter_init(&service->in_loop, &(sipc_wait_policy){.preset = SIPC_WAIT_POWER},
+                         &lead->annex->responder_bell, NULL, &service->stopping,
+                         lead->wakes_responder);
+        sipc_status status = sipc_relay_make(&service->in_loop, &relay);
+        if (status) return status;
+        // Release: who ends the service may rouse the waiter from here on.
+        atomic_store_explicit(&service->relay, relay, memory_order_release);
+    }
+    *descriptor = sipc_relay_descriptor(relay);
+    return SIPC_OK;
+}
+
+// In the order of spec 7.1: the bell, the announcement, the look.
+sipc_status sipc_service_arm(struct sipc_service *service) {
+    struct sipc_relay *relay = relay_of(service);
+    if (!relay) return sipc_fail(SIPC_INVALID_ARGUMENT, "there is no descriptor; ask for it first");
+    service->announced = service->armed = true;
+    sipc_relay_begin(relay);
+    announce(service, SIPC_WAITING_FIRST_LEAD + service->responders[0].slot->index);
+    if (!is_due(service)) return sipc_relay_sleep(relay, SIPC_NEVER);
+    sipc_relay_signal(relay);
+    return SIPC_OK;
+}
+
 // ---- Polling -----------------------------------------------------------------------------------
 
 // One look at a slot on the application's thread.
@@ -208,10 +276,8 @@ static enum sipc_served serve_once(struct sipc_service *service, struct sipc_res
     return served;
 }
 
-bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void *context,
-                       uint32_t *served) {
-    service->handler = handler;
-    service->context = context;
+// Answers what stands ready. Returns in how many slots more may come.
+static uint32_t serve_all_once(struct sipc_service *service, uint32_t *served) {
     uint32_t open = 0;
     for (uint32_t i = 0; i < service->slot_count; i++) {
         struct sipc_responder *responder = &service->responders[i];
@@ -226,6 +292,16 @@ bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void 
         else
             open++;
     }
+    return open;
+}
+
+bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void *context,
+                       uint32_t *served) {
+    service->handler = handler;
+    service->context = context;
+    end_announcement(service);
+    const uint32_t open = serve_all_once(service, served);
+    if (service->armed) disarm(service);
     return open != 0 && sipc_load_acquire(&service->stopping) == 0;
 }
 
@@ -236,6 +312,7 @@ static void end_because(struct sipc_service *service, uint32_t why) {
     sipc_set_bits(&service->stopping, why);
     for (uint32_t i = 0; i < service->worker_count; i++)
         sipc_wait_rouse(sipc_group_waiter(&service->workers[i].group));
+    if (relay_of(service)) sipc_wait_rouse(&service->in_loop);
     struct sipc_streams *streams = streams_of(service);
     if (streams) sipc_streams_look(streams);
 }
@@ -262,6 +339,8 @@ void sipc_service_release(struct sipc_service *service) {
     sipc_service_wait(service); // then no worker changes its thread any more
     for (uint32_t i = 0; i < service->worker_count; i++)
         if (service->workers[i].started) sipc_os_thread_join(service->workers[i].thread);
+    end_announcement(service);
+    sipc_relay_free(relay_of(service));
     struct sipc_streams *streams = streams_of(service);
     if (streams && service->slot_count > 0)
         sipc_streams_leave(streams, service->responders[0].slot->object);

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host answers: guests call it through the region's guest slots (spec 9.1).
+#include <simpleipc/event_loop.h>
 #include <simpleipc/stream.h>
 
 #include "internal/errors.h"
 #include "internal/host.h"
 #include "internal/lock.h"
 
-static sipc_status check_serving(const sipc_host *host, sipc_handler handler) {
+static sipc_status check_server(const sipc_host *host) {
     sipc_status status = sipc_host_check(host);
     if (status) return status;
-    if (!handler) return sipc_fail(SIPC_INVALID_ARGUMENT, "the handler is NULL");
     if (host->region.geometry.guest_slots == 0)
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "the host has no guest slots; ask for some in its options");
     return SIPC_OK;
+}
+
+static sipc_status check_serving(const sipc_host *host, sipc_handler handler) {
+    sipc_status status = check_server(host);
+    if (!status && !handler) status = sipc_fail(SIPC_INVALID_ARGUMENT, "the handler is NULL");
+    return status;
 }
 
 static sipc_status check_options(const sipc_host *host, const sipc_serve_options *options) {
@@ -76,20 +82,40 @@ sipc_status sipc_host_serve(sipc_host *host, const sipc_serve_options *given, si
     return status;
 }
 
+static sipc_status serve_by_polls(sipc_host *host) {
+    if (sipc_load_acquire(&host->serving) == SIPC_SERVED_BY_POLLS) return SIPC_OK;
+    sipc_lock(&host->lock);
+    sipc_status status = begin(host, SIPC_SERVED_BY_POLLS, &(sipc_serve_options){0});
+    sipc_unlock(&host->lock);
+    return status;
+}
+
 sipc_status sipc_host_poll(sipc_host *host, sipc_handler handler, void *context, uint32_t *served) {
     uint32_t answered = 0;
     if (served) *served = 0;
     sipc_status status = check_serving(host, handler);
+    if (!status) status = serve_by_polls(host);
     if (status) return status;
-    if (sipc_load_acquire(&host->serving) != SIPC_SERVED_BY_POLLS) {
-        sipc_lock(&host->lock);
-        status = begin(host, SIPC_SERVED_BY_POLLS, &(sipc_serve_options){0});
-        sipc_unlock(&host->lock);
-        if (status) return status;
-    }
     bool open = sipc_service_poll(&host->service, handler, context, &answered);
     if (served) *served = answered;
     return open ? SIPC_OK : sipc_host_closed();
+}
+
+sipc_status sipc_host_descriptor(sipc_host *host, intptr_t *descriptor) {
+    if (!descriptor)
+        return sipc_fail(SIPC_INVALID_ARGUMENT, "descriptor is NULL; pass where to put it");
+    sipc_status status = check_server(host);
+    if (!status) status = serve_by_polls(host);
+    return status ? status : sipc_service_descriptor(&host->service, descriptor);
+}
+
+sipc_status sipc_host_arm(sipc_host *host) {
+    sipc_status status = check_server(host);
+    if (status) return status;
+    if (sipc_load_acquire(&host->serving) != SIPC_SERVED_BY_POLLS)
+        return sipc_fail(SIPC_INVALID_ARGUMENT,
+                         "no loop polls this host; ask sipc_host_descriptor() for a descriptor");
+    return sipc_service_arm(&host->service);
 }
 
 sipc_status sipc_host_serve_streams(sipc_host *host, sipc_streams *streams) {

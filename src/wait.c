@@ -226,44 +226,52 @@ static bool interrupted(const struct sipc_waiter *waiter) {
            (word & ~(SIPC_INTERRUPT_EVENT - 1)) != sipc_load_relaxed(&waiter->events);
 }
 
+void sipc_waiter_wake(const struct sipc_waiter *waiter) {
+    // A region that was cut short gets its memory back by this access; the kernel wakes nobody
+    // where there is none.
+    sipc_word *watched = sipc_waiter_watched(waiter);
+    (void)sipc_load_relaxed(watched);
+    waiter->event.backend->wake(waiter->event.handle, watched);
+    waiter->system->yield();
+}
+
 void sipc_wait_rouse(const struct sipc_waiter *waiter) {
-    while (sipc_load_acquire(&waiter->asleep) != 0 && interrupted(waiter)) {
-        // A region that was cut short gets its memory back by this access; the kernel wakes nobody
-        // where there is none.
-        sipc_word *watched = sipc_waiter_watched(waiter);
-        (void)sipc_load_relaxed(watched);
-        waiter->event.backend->wake(waiter->event.handle, watched);
-        waiter->system->yield();
+    while (sipc_load_acquire(&waiter->asleep) != 0 && interrupted(waiter)) sipc_waiter_wake(waiter);
+}
+
+// Its thread has said that it is asleep, and where.
+static enum sipc_wait_result sleep_announced(struct sipc_waiter *waiter,
+                                             void (*before)(void *context), sipc_ready *ready,
+                                             const void *role, uint64_t end) {
+    sipc_word *const watched = sipc_waiter_watched(waiter);
+    for (bool in_time = true;; in_time = end == SIPC_NEVER || waiter->system->now() < end) {
+        // Before the duty and the look, which go by the word: what changes after them does not let
+        // us sleep.
+        uint32_t seen = sipc_load_acquire(watched);
+        if (before) before(waiter->context);
+        if (ready(role)) return SIPC_WAIT_READY;
+        if (interrupted(waiter)) return SIPC_WAIT_INTERRUPTED;
+        if (!in_time) return SIPC_WAIT_DEADLINE;
+        waiter->event.backend->sleep(waiter->event.handle, watched, seen, end);
     }
 }
 
 static enum sipc_wait_result sleep_until_ready(struct sipc_waiter *waiter, sipc_ready *ready,
                                                const void *role, uint64_t end) {
-    enum sipc_wait_result result = SIPC_WAIT_READY;
-    sipc_word *const watched = sipc_waiter_watched(waiter);
-    bool in_time = true;
-    // Barriers: either we see the interrupt and the new state below, or who sets them sees that we
-    // sleep (spec 4.2).
+    // Barriers: either we see the interrupt and the new state, or who sets them sees that we sleep
+    // (spec 4.2).
     sipc_exchange_barrier(&waiter->asleep, 1);
     sipc_exchange_barrier(waiter->waiting, waiter->asleep_as);
-    for (;;) {
-        // Before the duty and the look, which go by the word: what changes after them does not let
-        // us sleep.
-        uint32_t seen = sipc_load_acquire(watched);
-        if (waiter->before_sleep) waiter->before_sleep(waiter->context);
-        if (ready(role)) break;
-        if (interrupted(waiter)) {
-            result = SIPC_WAIT_INTERRUPTED;
-            break;
-        }
-        if (!in_time) {
-            result = SIPC_WAIT_DEADLINE;
-            break;
-        }
-        waiter->event.backend->sleep(waiter->event.handle, watched, seen, end);
-        in_time = end == SIPC_NEVER || waiter->system->now() < end;
-    }
+    enum sipc_wait_result result = sleep_announced(waiter, waiter->before_sleep, ready, role, end);
     sipc_store_relaxed(waiter->waiting, 0);
+    sipc_store_release(&waiter->asleep, 0);
+    return result;
+}
+
+enum sipc_wait_result sipc_wait_in_place(struct sipc_waiter *waiter, sipc_ready *ready,
+                                         const void *role, uint64_t end) {
+    sipc_exchange_barrier(&waiter->asleep, 1); // as above
+    enum sipc_wait_result result = sleep_announced(waiter, NULL, ready, role, end);
     sipc_store_release(&waiter->asleep, 0);
     return result;
 }

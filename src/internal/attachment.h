@@ -56,6 +56,10 @@ sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handl
 sipc_status sipc_attachment_poll(struct sipc_attachment *attachment, sipc_handler handler,
                                  void *context, uint32_t *served);
 
+// For who polls in an event loop, as of a service.
+sipc_status sipc_attachment_descriptor(struct sipc_attachment *attachment, intptr_t *descriptor);
+sipc_status sipc_attachment_arm(struct sipc_attachment *attachment);
+
 // Tells the workers to end; from any thread.
 void sipc_attachment_stop(struct sipc_attachment *attachment);
 // Waits until no worker is left. Not from a handler.

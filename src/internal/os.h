@@ -182,6 +182,20 @@ struct sipc_os_backend {
 // NULL for a backend that this system does not have. SIPC_BACKEND_DEFAULT is the system's best.
 const struct sipc_os_backend *sipc_os_backend(uint32_t id);
 
+// ---- Signals: what an application's own loop waits for -----------------------------------------
+
+// On Linux a file descriptor, on Windows the handle of an event.
+struct sipc_os_signal {
+    intptr_t descriptor;
+};
+
+// Not set. A child of fork() does not have it.
+sipc_status sipc_os_signal_make(struct sipc_os_signal *signal);
+void sipc_os_signal_free(const struct sipc_os_signal *signal);
+// From here on it is readable, until it is cleared. From any thread.
+void sipc_os_signal_set(const struct sipc_os_signal *signal);
+void sipc_os_signal_clear(const struct sipc_os_signal *signal);
+
 // ---- Threads of this process -------------------------------------------------------------------
 
 struct sipc_os_thread {

@@ -4,6 +4,7 @@
 #ifndef SIPC_INTERNAL_SERVICE_H
 #define SIPC_INTERNAL_SERVICE_H
 
+#include "relay.h"
 #include "responder.h"
 
 struct sipc_worker;
@@ -18,7 +19,11 @@ struct sipc_service {
     sipc_handler handler;
     void *context;
     _Atomic(struct sipc_streams *) streams; // served beside the handler; NULL: none are
-    sipc_word running;                      // workers that have not left; waited on
+    struct sipc_waiter in_loop; // where the relay sleeps for who polls; ready once that is there
+    _Atomic(struct sipc_relay *) relay; // for event loops; NULL: nobody asked for a descriptor
+    bool announced;                     // the slots say that the poller sleeps; its own
+    bool armed;           // since the descriptor was not readable for the last time; its own
+    sipc_word running;    // workers that have not left; waited on
     sipc_word stopping;   // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
     sipc_word asked;      // 1: this process, or a message, asked for the end
     sipc_word threadless; // 1: a worker is without a thread
@@ -48,6 +53,10 @@ sipc_status sipc_service_start(struct sipc_service *service, sipc_handler handle
 // there is nothing left to serve.
 bool sipc_service_poll(struct sipc_service *service, sipc_handler handler, void *context,
                        uint32_t *served);
+
+// For who polls in an event loop: what to wait for, and that it is about to wait. It has slots.
+sipc_status sipc_service_descriptor(struct sipc_service *service, intptr_t *descriptor);
+sipc_status sipc_service_arm(struct sipc_service *service);
 
 // Tells the workers to end; from any thread.
 void sipc_service_end(struct sipc_service *service);

@@ -125,6 +125,11 @@ static inline bool sipc_waiter_samples_spin(struct sipc_waiter *waiter) {
 enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *ready,
                                      const void *role, struct sipc_deadline *deadline);
 
+// Only sleeps, in place of the thread that has announced the sleep in the slots, had a last look,
+// and does not wait itself meanwhile. At most until the end.
+enum sipc_wait_result sipc_wait_in_place(struct sipc_waiter *waiter, sipc_ready *ready,
+                                         const void *role, uint64_t end);
+
 // The waiter's thread is gone, perhaps out of its sleep.
 static inline void sipc_waiter_left(struct sipc_waiter *waiter) {
     sipc_store_relaxed(waiter->waiting, 0);
@@ -135,5 +140,7 @@ static inline void sipc_waiter_left(struct sipc_waiter *waiter) {
 // the wake as long as the waiter is asleep and its interrupt meant for it, since it may be about to
 // sleep on a word that we must not write.
 void sipc_wait_rouse(const struct sipc_waiter *waiter);
+// Wakes it once, if it is asleep already, and yields.
+void sipc_waiter_wake(const struct sipc_waiter *waiter);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest that counts in a file how often it has begun each request, so that the count outlives it.
 //
-//   guest NAME COUNTS [spin|group|later|call|pipeline|serve]
+//   guest NAME COUNTS [spin|group|later|loop|spare|call|async|pipeline|serve|serve-in-loop]
 //
 // SEALED_FOLDER in the environment: where a sealed region is offered.
 // It answers stamped requests as message.h says; MESSAGE_FAIL is an error and
@@ -9,9 +9,10 @@
 // prints "ready" when it serves and "ended" when its workers have ended, and ends with its standard
 // input. With call or async it serves nothing but calls its host, until that is gone; with pipeline
 // the same with many requests in flight; with serve it is a host of that name, which its guests
-// call.
+// call. With loop, or serve-in-loop, it serves without workers, and waits for a descriptor.
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include <simpleipc/async.h>
+#include <simpleipc/event_loop.h>
 #include <simpleipc/pending.h>
 #include <simpleipc/simpleipc.h>
 
@@ -271,14 +273,34 @@ static int keep_host_busy(const char *name) {
     return 0;
 }
 
-static int serve_guests(const char *name) {
+static void await_descriptor(intptr_t descriptor) {
+    poll(&(struct pollfd){.fd = (int)descriptor, .events = POLLIN}, 1, -1);
+}
+
+static void *serve_in_loop(void *host) {
+    intptr_t descriptor;
+    sipc_status status = sipc_host_descriptor(host, &descriptor);
+    while (!status) {
+        status = sipc_host_arm(host);
+        if (status) break;
+        await_descriptor(descriptor);
+        status = sipc_host_poll(host, echo, NULL, NULL);
+    }
+    return NULL;
+}
+
+static int serve_guests(const char *name, bool in_loop) {
     const sipc_host_options options = {.guest_slots = 2};
     sipc_host *host;
+    pthread_t loop;
     sipc_status status = sipc_host_create(name, 1, 4096, &options, &host);
-    if (!status) status = sipc_host_serve(host, NULL, echo, NULL);
+    if (!status && !in_loop) status = sipc_host_serve(host, NULL, echo, NULL);
     if (status) return fail(status);
+    if (in_loop && pthread_create(&loop, NULL, serve_in_loop, host) != 0) return 2;
     say("ready");
     await_input_end();
+    sipc_host_shutdown(host);
+    if (in_loop) pthread_join(loop, NULL);
     sipc_host_close(host);
     say("ended");
     return 0;
@@ -286,16 +308,31 @@ static int serve_guests(const char *name) {
 
 // ---- Who serves --------------------------------------------------------------------------------
 
+static sipc_status answer_in_loop(sipc_guest *guest) {
+    intptr_t descriptor;
+    sipc_status status = sipc_guest_descriptor(guest, &descriptor);
+    while (!status) {
+        uint32_t served;
+        status = sipc_guest_poll(guest, answer, NULL, &served);
+        if (status || served) continue;
+        status = sipc_guest_arm(guest);
+        if (!status) await_descriptor(descriptor);
+    }
+    return status == SIPC_CLOSED ? SIPC_OK : status;
+}
+
 int main(int count, char **words) {
     if (count == 4 && strcmp(words[3], "call") == 0) return call_host(words[1], false);
     if (count == 4 && strcmp(words[3], "async") == 0) return call_host(words[1], true);
     if (count == 4 && strcmp(words[3], "pipeline") == 0) return keep_host_busy(words[1]);
-    if (count == 4 && strcmp(words[3], "serve") == 0) return serve_guests(words[1]);
+    if (count == 4 && strcmp(words[3], "serve") == 0) return serve_guests(words[1], false);
+    if (count == 4 && strcmp(words[3], "serve-in-loop") == 0) return serve_guests(words[1], true);
     int file = count == 3 || count == 4 ? open(words[2], O_RDWR | O_CLOEXEC) : -1;
     counts = file < 0 ? MAP_FAILED
                       : mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (counts == MAP_FAILED) {
-        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|spare|call|pipeline|serve]\n");
+        fprintf(stderr, "usage: guest NAME COUNTS [spin|group|later|loop|spare|call|async|pipeline|"
+                        "serve|serve-in-loop]\n");
         return 2;
     }
     sipc_guest_options options = {.sealed_folder = getenv("SEALED_FOLDER")};
@@ -309,11 +346,12 @@ int main(int count, char **words) {
     const bool later = count == 4 && strcmp(words[3], "later") == 0;
     pthread_t answering, listener;
     if (later && pthread_create(&answering, NULL, answer_what_was_left, NULL) != 0) return 2;
-    if (!status) status = sipc_guest_start(guest, later ? answer_later : answer, NULL);
+    const bool in_loop = count == 4 && strcmp(words[3], "loop") == 0;
+    if (!status && !in_loop) status = sipc_guest_start(guest, later ? answer_later : answer, NULL);
     if (status) return fail(status);
     say("ready");
     if (pthread_create(&listener, NULL, listen_for_end, guest) != 0) return 2;
-    status = sipc_guest_wait(guest);
+    status = in_loop ? answer_in_loop(guest) : sipc_guest_wait(guest);
     pthread_cancel(listener); // it reads, which is a cancellation point
     pthread_join(listener, NULL);
     sipc_guest_detach(guest);

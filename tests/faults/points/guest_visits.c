@@ -309,6 +309,7 @@ static const struct script in_c[] = {
     {GUEST(living_host), .name = "has-no-memory-to-poll",
      .rules = "watch.c:descriptors:malloc before#1=fail"},
     {GUEST(living_host), .name = "answers-later", .way = "later"},
+    {GUEST(living_host), .name = "serves-from-a-loop", .way = "loop"},
     {GUEST(pipelining_host), .name = "serves-a-pipeline"},
     {GUEST(pipelining_host), .name = "serves-a-pipeline-with-one-worker", .way = "group"},
     {.program = POINTS_GUEST, .play = play_behind_another, .name = "is-a-spare", .way = "spare"},
@@ -323,6 +324,7 @@ static const struct script in_c[] = {
     {GUEST(serving_host), .name = "calls-its-host-asynchronously", .way = "async"},
     {GUEST(serving_host), .name = "keeps-its-host-busy", .way = "pipeline"},
     {GUEST(calling_guest), .name = "is-a-host-that-is-called", .way = "serve"},
+    {GUEST(calling_guest), .name = "is-a-host-with-a-loop", .way = "serve-in-loop"},
     {GUEST(calling_guest), .name = "has-no-thread-to-serve", .way = "serve", .fails = true,
      .rules = "thread.c:sipc_os_thread_start:pthread_create before#2=fail"},
 };

@@ -35,6 +35,7 @@ static const char *const lines_of_a_crowd[] = {
 static const char *const lines_of_samples[] = {"open", GUEST_COMES, "traffic callers=1 calls=1100",
                                                "close", NULL};
 static const char *const lines_of_pipelines[] = {"open", GUEST_COMES, "pipeline 30", "close", NULL};
+static const char *const lines_of_loops[] = {"open", GUEST_COMES, "looped 30", "close", NULL};
 #define NOBODY "named nobody"
 // And any guest after one by its name.
 static const char *const lines_of_names[] = {"open",
@@ -262,6 +263,10 @@ static const struct script scripts[] = {
      .play = play_host,
      .name = "has-many-requests-in-flight",
      .lines = lines_of_pipelines},
+    {.program = POINTS_PIPELINE_HOST,
+     .play = play_host,
+     .name = "has-requests-in-flight-in-a-loop",
+     .lines = lines_of_loops},
     {HOST, .name = "loses-its-guest-without-pidfd", .lines = lines_of_death, .rules = NO_PIDFD},
 };
 const struct scripts c_hosts = {"C host", scripts, sizeof scripts / sizeof scripts[0], NULL, 0};

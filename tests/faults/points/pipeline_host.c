@@ -4,14 +4,18 @@
 //   open NAME SLOTS DATA_SIZE BACKEND 0   creates the region
 //   pipeline REQUESTS                     sends them through all slots; "ok" if each had its own
 //                                         response or a fate
+//   looped REQUESTS                       the same, and waits for the pipeline's descriptor
 //   close
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <simpleipc/event_loop.h>
 #include <simpleipc/simpleipc.h>
 
 #include "../../process/message.h"
@@ -56,12 +60,23 @@ static sipc_status submit(sipc_pipeline *pipeline, uint64_t tag) {
                                 PATIENCE_S * UINT64_C(1000000000), tag);
 }
 
-static sipc_status exchange(sipc_pipeline *pipeline, unsigned count) {
+// Some of the waits are taken over from the loop.
+static sipc_status reap_in_loop(sipc_pipeline *pipeline, bool waits) {
+    intptr_t descriptor;
+    sipc_status status = sipc_pipeline_descriptor(pipeline, &descriptor);
+    if (!status) status = sipc_pipeline_arm(pipeline);
+    if (status) return status;
+    if (!waits) poll(&(struct pollfd){.fd = (int)descriptor, .events = POLLIN}, 1, -1);
+    return sipc_pipeline_reap(pipeline, 0, waits ? SIPC_FOREVER : 0, NULL);
+}
+
+static sipc_status exchange(sipc_pipeline *pipeline, unsigned count, bool in_loop) {
     unsigned sent = 0;
     sipc_status status = SIPC_OK;
     while (!status && told.answered + told.ended + told.wrong < count) {
         while (sent < count && submit(pipeline, sent) == SIPC_OK) sent++;
-        status = sipc_pipeline_reap(pipeline, 0, SIPC_FOREVER, NULL);
+        status = in_loop ? reap_in_loop(pipeline, sent % 4 == 0)
+                         : sipc_pipeline_reap(pipeline, 0, SIPC_FOREVER, NULL);
         // Some of the time the guest sleeps.
         if (sent % 5 == 0) nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
     }
@@ -85,12 +100,12 @@ static void open_host(const char *name, unsigned slots, unsigned data_size) {
     say(status, now_us() - began);
 }
 
-static void run_pipeline(unsigned count) {
+static void run_pipeline(unsigned count, bool in_loop) {
     sipc_pipeline *pipeline;
     told = (struct flights){0};
     sipc_status status = sipc_pipeline_open(host, SIPC_ANY_SLOT, sipc_host_slots(host),
                                             SIPC_FOREVER, hear, NULL, &pipeline);
-    if (!status) status = exchange(pipeline, count);
+    if (!status) status = exchange(pipeline, count, in_loop);
     if (!status) status = sipc_pipeline_close(pipeline);
     printf("%s answered=%u ended=%u wrong=%u %s\n", status || told.wrong ? "wrong" : "ok",
            told.answered, told.ended, told.wrong, sipc_status_name(status));
@@ -105,7 +120,9 @@ int main(void) {
         if (sscanf(line, "open %199s %u %u", name, &slots, &data_size) == 3) {
             open_host(name, slots, data_size);
         } else if (sscanf(line, "pipeline %u", &count) == 1) {
-            run_pipeline(count);
+            run_pipeline(count, false);
+        } else if (sscanf(line, "looped %u", &count) == 1) {
+            run_pipeline(count, true);
         } else {
             sipc_host_close(host);
             puts("SIPC_OK");

@@ -3,7 +3,9 @@
 #include "../system.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,4 +54,12 @@ void open_nameless_twice(struct sipc_os_object *one, struct sipc_os_object *othe
 
 void close_nameless(struct sipc_os_object *object) {
     close((int)object->handle);
+}
+
+bool descriptor_is_ready(intptr_t descriptor, int milliseconds) {
+    struct pollfd polled = {.fd = (int)descriptor, .events = POLLIN};
+    int ready;
+    do ready = poll(&polled, 1, milliseconds);
+    while (ready < 0 && errno == EINTR);
+    return ready == 1 && polled.revents == POLLIN;
 }

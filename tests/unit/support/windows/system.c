@@ -52,3 +52,8 @@ void open_nameless_twice(struct sipc_os_object *one, struct sipc_os_object *othe
 void close_nameless(struct sipc_os_object *object) {
     sipc_os_object_close(object);
 }
+
+bool descriptor_is_ready(intptr_t descriptor, int milliseconds) {
+    const DWORD limit = milliseconds == WITHOUT_END ? INFINITE : (DWORD)milliseconds;
+    return WaitForSingleObject((HANDLE)descriptor, limit) == WAIT_OBJECT_0;
+}
