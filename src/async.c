@@ -268,6 +268,9 @@ sipc_status sipc_async_submit(sipc_async *async, const sipc_async_call *call) {
     if (!call || !call->completed || (!call->request && call->request_size))
         return sipc_fail(SIPC_INVALID_ARGUMENT,
                          "the call, its completed, or a request with a size is NULL");
+    // By a completion: the pipeline is about to go, or gone, and nobody sends any more.
+    if (sipc_load_acquire(&async->closing) != 0)
+        return sipc_fail(SIPC_CLOSED, "it is being closed, and sends nothing any more");
     status = sipc_pipeline_check(async->pipeline, call->message_id, call->request_size);
     if (status) return status;
     struct entry *entry;

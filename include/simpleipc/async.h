@@ -62,7 +62,8 @@ SIPC_API sipc_status sipc_guest_async_open(sipc_guest *guest, uint32_t depth, ui
  * @param async a handle. @param call the request; not kept.
  * @return SIPC_OK: completed will hear of it, with a status as of sipc_host_call(). Any other: it
  * will not, and nothing was sent: SIPC_ALL_SLOTS_BUSY after the patience, SIPC_REQUEST_TOO_LARGE,
- * SIPC_BAD_MESSAGE_ID, SIPC_OUT_OF_MEMORY, SIPC_INVALID_ARGUMENT.
+ * SIPC_BAD_MESSAGE_ID, SIPC_OUT_OF_MEMORY, SIPC_INVALID_ARGUMENT; SIPC_CLOSED from a completion
+ * while sipc_async_close() gives up what is open.
  * A slot whose handler outlived its call's deadline is not free: with less free slots than the
  * depth some complete with SIPC_ALL_SLOTS_BUSY.
  * Threads: any number at a time.

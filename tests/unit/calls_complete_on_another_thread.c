@@ -276,6 +276,41 @@ static void closing_completes_what_is_open(void **state) {
     pair_close(&pair);
 }
 
+// A completion that always calls again.
+struct insistent {
+    sipc_async *async;
+    _Atomic uint32_t submitted, told, refused;
+};
+
+static void insist(void *context, const sipc_completion *completion) {
+    (void)completion;
+    struct insistent *insistent = context;
+    insistent->told++;
+    const sipc_async_call call = {
+        .timeout_ns = SIPC_FOREVER, .completed = insist, .context = insistent};
+    if (sipc_async_submit(insistent->async, &call) == SIPC_OK)
+        insistent->submitted++;
+    else
+        insistent->refused++;
+}
+
+static void a_completion_that_calls_again_is_refused_while_closing(void **state) {
+    (void)state;
+    struct pair pair;
+    struct insistent insistent = {.submitted = 2};
+    open_kept(&pair, 2, 2, &insistent.async);
+    const sipc_async_call call = {
+        .timeout_ns = SIPC_FOREVER, .completed = insist, .context = &insistent};
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(sipc_async_submit(insistent.async, &call), SIPC_OK);
+    while (atomic_load(&desk.count) < 2) sipc_os_yield();
+    assert_int_equal(sipc_async_close(insistent.async), SIPC_OK);
+    assert_int_equal(insistent.told, insistent.submitted);
+    assert_int_equal(insistent.refused, 2);
+    let_go();
+    pair_close(&pair);
+}
+
 static void bad_input_is_refused_at_once(void **state) {
     (void)state;
     struct log log;
@@ -317,6 +352,7 @@ int main(int count, char **arguments) {
         PROMISE(without_room_it_is_refused_or_waits),
         PROMISE(deadlines_and_the_end_of_the_host_are_told),
         PROMISE(closing_completes_what_is_open),
+        PROMISE(a_completion_that_calls_again_is_refused_while_closing),
         PROMISE(bad_input_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
