@@ -140,6 +140,12 @@ static struct sipc_session *claim_unusable(struct sipc_pool *pool, const struct 
 
 // ---- Waiting for a slot ------------------------------------------------------------------------
 
+// Where who waits may be served by a guest that is to come. Before the look: who begins to serve
+// after it is heard of.
+static void want_news(struct sipc_pool *pool, const struct sipc_want *want) {
+    if (want->guest || (pool->count > 1 && !is_served_everywhere(pool))) sipc_pool_want_news(pool);
+}
+
 // Sleeps until a slot that this thread has claimed can be used. True: it can.
 static bool watch(struct sipc_pool *pool, struct sipc_session *session,
                   const struct sipc_want *want, struct sipc_deadline *deadline,
@@ -149,6 +155,8 @@ static bool watch(struct sipc_pool *pool, struct sipc_session *session,
     if (any) {
         sipc_add_barrier(&pool->watchers, 1);
         sipc_set_bits(&session->interrupt, SIPC_WATCHING);
+        // Its guest may have left since this thread began to wait.
+        want_news(pool, want);
     }
     // After the barrier: a release that did not see us is seen by this look.
     struct sipc_session *other = any ? try_any(pool, want->guest) : NULL;
@@ -251,8 +259,7 @@ static struct sipc_session *wait_in_turn(struct sipc_pool *pool, const struct si
     const uint64_t patient_until = sipc_os_now() + PATIENCE_NS;
     struct sipc_session *session = NULL;
     bool overtaken = false;
-    // Before the look: who begins to serve after it is heard of.
-    if (want->guest || (pool->count > 1 && !is_served_everywhere(pool))) sipc_pool_want_news(pool);
+    want_news(pool, want);
     if (want->guest) sipc_add_barrier(&pool->choosy, 1);
     join_crowd(pool);
     for (bool passed = false; !session && !passed;) {

@@ -472,6 +472,36 @@ static void a_guest_that_comes_is_of_use_to_who_waits_already(void **state) {
     sipc_host_close(pair.host);
 }
 
+// All were served when it began to wait. Then a guest leaves, and the next one takes another of its
+// slots than the one that is watched: the one in which there was a request before.
+static void a_guest_that_comes_after_another_has_left_is_heard_of(void **state) {
+    (void)state;
+    const char *name = fresh_name();
+    pair = (struct pair){.host = open_host(name, 3, 64, NULL)};
+    sipc_guest *first = attach_guest(name, 1), *second = attach_guest(name, 2);
+    assert_int_equal(sipc_guest_start(first, nod, NULL), SIPC_OK);
+    assert_int_equal(sipc_guest_start(second, nod, NULL), SIPC_OK);
+    assert_int_equal(sipc_host_call_slot(pair.host, 2, &(sipc_call){.message_id = 0}), SIPC_OK);
+    sipc_session *held[3];
+    for (uint32_t i = 0; i < 3; i++) held[i] = take(pair.host, i);
+    struct one_call one = {.host = pair.host};
+    struct thread caller;
+    thread_start(&caller, call_once, &one);
+    give_others_time();
+    sipc_guest_detach(second);
+    sipc_session_release(held[1]);
+    sipc_session_release(held[2]);
+    give_others_time();
+    sipc_guest *third = attach_guest(name, 1);
+    assert_int_equal(sipc_guest_start(third, nod, NULL), SIPC_OK);
+    thread_join(&caller);
+    assert_int_equal(one.status, SIPC_OK);
+    sipc_session_release(held[0]);
+    sipc_guest_detach(first);
+    sipc_guest_detach(third);
+    sipc_host_close(pair.host);
+}
+
 #define WITH_GATES(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(int count, char **arguments) {
@@ -490,6 +520,7 @@ int main(int count, char **arguments) {
         WITH_GATES(who_gives_up_does_not_take_the_wake_of_one_who_waits_on),
         WITH_GATES(who_waits_beside_a_slot_that_nobody_serves_sleeps),
         WITH_GATES(a_guest_that_comes_is_of_use_to_who_waits_already),
+        WITH_GATES(a_guest_that_comes_after_another_has_left_is_heard_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
