@@ -68,10 +68,15 @@ bool sipc_caller_usable(struct sipc_caller *caller) {
     return !caller->abandoned;
 }
 
+// A host that closes serves no more, and who calls it is to hear of that.
+static bool is_served(const struct sipc_caller *caller) {
+    return sipc_caller_attended(caller) || sipc_slot_is_closing(caller->slot);
+}
+
 static bool settled(const void *role) {
     const struct sipc_caller *caller = role;
     return (!caller->abandoned || answered(caller)) &&
-           (!caller->wants_service || sipc_caller_attended(caller));
+           (!caller->wants_service || is_served(caller));
 }
 
 enum sipc_wait_result sipc_caller_settle(struct sipc_caller *caller, bool served,

@@ -275,12 +275,13 @@ static void a_deadline_tells_the_fate(void **state) {
 struct waiting {
     struct thread thread;
     sipc_guest *guest;
+    uint64_t timeout_ns;
     sipc_status status;
 };
 
 static void wait_for_response(void *context) {
     struct waiting *waiting = context;
-    waiting->status = guest_call(waiting->guest, "x", 1, SIPC_FOREVER);
+    waiting->status = guest_call(waiting->guest, "x", 1, waiting->timeout_ns);
 }
 
 static void a_host_that_closes_answers_what_it_has_begun(void **state) {
@@ -291,7 +292,7 @@ static void a_host_that_closes_answers_what_it_has_begun(void **state) {
     const sipc_serve_options one_worker = {.workers = 1};
     assert_int_equal(sipc_host_serve(family.host, &one_worker, dawdle, NULL), SIPC_OK);
     family_attach(&family, (sipc_guest_options){.calls_only = 1, .call_slots = 2}, NULL);
-    struct waiting begun = {.guest = family.guest}, behind = {.guest = family.guest};
+    struct waiting begun = {.guest = family.guest, .timeout_ns = SIPC_FOREVER}, behind = begun;
     thread_start(&begun.thread, wait_for_response, &begun);
     gate_pass(&entered);
     thread_start(&behind.thread, wait_for_response, &behind);
@@ -307,12 +308,38 @@ static void a_host_that_closes_answers_what_it_has_begun(void **state) {
     free_gates();
 }
 
+// The slot is out of use until its handler ends, and afterwards nobody serves it any more.
+static void a_host_that_closes_leaves_nobody_waiting_for_a_slot(void **state) {
+    (void)state;
+    for (unsigned round = 0; round < 5; round++) {
+        struct family family;
+        open_gates();
+        family_open(&family, 1, 1, NULL);
+        family_attach(&family, (sipc_guest_options){.calls_only = 1}, NULL);
+        assert_int_equal(sipc_host_serve(family.host, NULL, dawdle, NULL), SIPC_OK);
+        struct waiting begun = {.guest = family.guest, .timeout_ns = 100 * MILLISECOND};
+        struct waiting waiting = {.guest = family.guest, .timeout_ns = SIPC_FOREVER};
+        thread_start(&begun.thread, wait_for_response, &begun);
+        gate_pass(&entered);
+        thread_join(&begun.thread);
+        assert_int_equal(begun.status, SIPC_TIMEOUT_MAYBE_EXECUTED);
+        thread_start(&waiting.thread, wait_for_response, &waiting);
+        give_others_time();
+        sipc_host_shutdown(family.host);
+        gate_open(&let_go);
+        thread_join(&waiting.thread);
+        assert_int_equal(waiting.status, SIPC_CLOSED);
+        family_close(&family);
+        free_gates();
+    }
+}
+
 static void a_host_that_never_served_leaves_nobody_waiting(void **state) {
     (void)state;
     struct family family;
     family_open(&family, 1, 1, &sleeper);
     family_attach(&family, (sipc_guest_options){.calls_only = 1}, &sleeper);
-    struct waiting waiting = {.guest = family.guest};
+    struct waiting waiting = {.guest = family.guest, .timeout_ns = SIPC_FOREVER};
     thread_start(&waiting.thread, wait_for_response, &waiting);
     give_others_time();
     sipc_host_shutdown(family.host);
@@ -448,6 +475,7 @@ int main(int count, char **arguments) {
         PROMISE(nested_calls_go_as_deep_as_there_are_slots),
         PROMISE(a_deadline_tells_the_fate),
         PROMISE(a_host_that_closes_answers_what_it_has_begun),
+        PROMISE(a_host_that_closes_leaves_nobody_waiting_for_a_slot),
         PROMISE(a_host_that_never_served_leaves_nobody_waiting),
         PROMISE(a_guest_that_leaves_ends_its_calls),
         PROMISE(guest_slots_pass_from_guest_to_guest),
