@@ -252,6 +252,36 @@ func TestALateResponseIsDropped(t *testing.T) {
 	}
 }
 
+// The slot is out of use until its handler ends, and afterwards nobody serves it any more.
+func TestAClosingHostLeavesNobodyWaitingForASlot(t *testing.T) {
+	bounded(t)
+	h, peers := newCalledHost(t, 1, 64)
+	begun, letGo := make(chan struct{}), make(chan struct{})
+	peers[0].run(t, func(p *peerResponder) {
+		close(begun)
+		<-letGo
+		atomic.StoreUint32(&h.line.closing, 1)
+		p.answer(answerOK, 0, p.turn.transportID)
+		p.respond(unattended(atomic.LoadUint32(&p.responder.state)))
+		atomic.StoreUint32(&p.stop, 1)
+	})
+	client := h.connect(t, WithCallsOnly(), WithCallTimeout(time.Hour))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	call := func(ctx context.Context) {
+		_, err := client.Call(ctx, 0, nil, nil)
+		ended <- err
+	}
+	go call(ctx)
+	<-begun
+	cancel()
+	expectCallError(t, <-ended, ErrTimeoutMaybeExecuted, MaybeExecuted)
+	go call(context.Background())
+	eventually(func() bool { return atomic.LoadInt32(&client.now.calls.waiting) == 1 })
+	close(letGo)
+	expectCallError(t, <-ended, ErrClosed, NotStarted)
+}
+
 // Whatever a dead guest left, the next one calls with the generation and the count that follow.
 func TestTheNextGuestTakesOverASlot(t *testing.T) {
 	bounded(t)

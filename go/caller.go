@@ -250,10 +250,14 @@ func (c *caller) hostIsClosing() bool {
 	return !c.attended() && atomic.LoadUint32(&c.slot.region.hostLine().closing) != 0
 }
 
+// attendedOrClosing tells whether there is a use in calling: a host that closes serves no more, and who calls it is to
+// hear of that.
+func (c *caller) attendedOrClosing() bool { return c.attended() || c.hostIsClosing() }
+
 // ready is what the waiter waits for.
 func (c *caller) ready() bool {
 	if c.settling {
-		return (!c.abandoned || c.find() != nowhere) && c.attended()
+		return (!c.abandoned || c.find() != nowhere) && c.attendedOrClosing()
 	}
 	return c.find() != nowhere || c.hostIsClosing()
 }

@@ -145,10 +145,10 @@ func (p *pool) first() int {
 	return int(uint32(uintptr(unsafe.Pointer(&here))>>11) % uint32(len(p.callers)))
 }
 
-// isServed is attended, and tells others who cannot look, since they do not hold the slot.
+// isServed tells whether there is a use in calling, also others who cannot look, since they do not hold the slot.
 func (c *caller) isServed() bool {
 	served := uint32(0)
-	if c.attended() {
+	if c.attendedOrClosing() {
 		served = 1
 	}
 	if atomic.LoadUint32(&c.served) != served {
