@@ -100,15 +100,6 @@ func TestAGuestWaitsUntilTheRegionIsComplete(t *testing.T) {
 	}
 }
 
-func TestAShortObjectIsNotThereYet(t *testing.T) {
-	bounded(t)
-	h := newHost(t, 1, 64)
-	for _, size := range []uint64{127, 64, 8, 0} {
-		resizeObject(t, h.object, size)
-		expectRefusal(t, h.name, ErrNoHost, "not completed")
-	}
-}
-
 func TestAStaleRegionIsNoHost(t *testing.T) {
 	bounded(t)
 	h := newHost(t, 1, 64)
@@ -163,7 +154,7 @@ func TestVersions(t *testing.T) {
 func TestEventBackends(t *testing.T) {
 	bounded(t)
 	h := newHost(t, 1, 64)
-	for _, backend := range []uint32{0, backendWindowsEvent, 4, 1<<32 - 1} {
+	for _, backend := range []uint32{0, otherBackend, 4, 1<<32 - 1} {
 		h.header.eventBackend = backend
 		expectRefusal(t, h.name, ErrBackendUnsupported, "event_backend", fmt.Sprint(backend))
 	}
@@ -212,19 +203,6 @@ func TestGeometryAtItsBoundaries(t *testing.T) {
 	*h.header = good
 	if err := h.connect(t).Close(); err != nil {
 		t.Errorf("the good geometry: %v", err)
-	}
-}
-
-// A consistent geometry that is larger than the object.
-func TestARegionBeyondItsObject(t *testing.T) {
-	bounded(t)
-	h := newHost(t, 2, 100)
-	size := h.header.regionSize
-	resizeObject(t, h.object, size-1)
-	expectRefusal(t, h.name, ErrBadGeometry, "region_size", fmt.Sprint(size), fmt.Sprint(size-1))
-	resizeObject(t, h.object, size+1)
-	if err := h.connect(t).Close(); err != nil {
-		t.Errorf("an object larger than its region: %v", err)
 	}
 }
 

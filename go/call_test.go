@@ -431,28 +431,6 @@ func TestAHostThatBreaksTheProtocol(t *testing.T) {
 	}
 }
 
-func TestACallInARegionCutShort(t *testing.T) {
-	bounded(t)
-	for _, started := range []bool{false, true} {
-		h, peers := newCalledHost(t, 1, 8192)
-		client, err := connectTo(h.name, WithCallsOnly())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if started {
-			peers[0].run(t, func(p *peerResponder) {
-				p.answer(answerOK, 8192, p.turn.transportID)
-			})
-			resizeObject(t, h.object, slotsOffset+slotHeaderSize+64)
-		} else {
-			h.cut(t, 0)
-		}
-		_, err = client.Call(context.Background(), 0, make([]byte, 8192), make([]byte, 8192))
-		expectCallError(t, err, ErrRegionLost, NotStarted) // no room for the request
-		client.Close()
-	}
-}
-
 // A handler calls the host that called it.
 func TestACallFromAHandler(t *testing.T) {
 	bounded(t)

@@ -47,9 +47,9 @@ var clock struct {
 func setClock() {
 	clock.once.Do(func() {
 		for i, least := 0, time.Duration(0); i < 8; i++ {
-			before := time.Since(processStart)
+			before := sinceStart()
 			now := monotonicNow()
-			took := time.Since(processStart) - before
+			took := sinceStart() - before
 			if i == 0 || took < least {
 				least = took
 				clock.offset = now - uint64(before+took/2)
@@ -59,7 +59,7 @@ func setClock() {
 }
 
 // sharedNow is monotonicNow for latencies.
-func sharedNow() uint64 { return uint64(time.Since(processStart)) + clock.offset }
+func sharedNow() uint64 { return uint64(sinceStart()) + clock.offset }
 
 // waitCounters are the last four numbers of a side's line, how it waits; nil of who does not count.
 type waitCounters struct{ spinNs, yieldNs, sleepNs, sleeps uint64 }

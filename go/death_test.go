@@ -67,7 +67,7 @@ func startHost(t *testing.T, name string, variables ...string) *exec.Cmd {
 	t.Cleanup(func() {
 		input.Close()
 		command.Wait()
-		os.Remove(objectPath(name))
+		removeName(name)
 	})
 	if line, err := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("the host said %q, %v", line, err)
@@ -115,7 +115,7 @@ func TestAKilledHostIsMissed(t *testing.T) {
 	name := freshName()
 	host := startHost(t, name)
 	client := serveNamed(t, name)
-	if client.now.watch.process == nil {
+	if !client.now.watch.watchesProcess() {
 		t.Error("the host's process is not watched")
 	}
 	if err := host.Process.Kill(); err != nil {
@@ -141,22 +141,14 @@ func TestTheEndOfSomeOtherProcessIsNoDeath(t *testing.T) {
 	other := startHost(t, freshName())
 	h := newHost(t, 1, 64)
 	h.line.pid = uint32(other.Process.Pid)
-	eventually(func() bool { return waitsForClaims() == 0 }) // those of other tests
 	client := serveNamed(t, h.name)
 	if err := other.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(func() bool { return waitsForClaims() == 1 })
+	eventually(client.now.watch.watchesClaim)
 	h.callers[0].expect(t, MessageNormal, "x", ok(MessageNormal, "x"))
 	h.die(t)
 	expectEnd(t, client, ErrPeerDied)
-	eventually(func() bool { return waitsForClaims() == 0 })
-}
-
-func waitsForClaims() int {
-	claimWaitsMutex.Lock()
-	defer claimWaitsMutex.Unlock()
-	return len(claimWaits)
 }
 
 func TestProcessIDsThatAreNone(t *testing.T) {
@@ -199,26 +191,6 @@ func TestAnOrderlyEndIsNoDeath(t *testing.T) {
 		expectEnd(t, client, nil)
 		h.expectLeft(t, client)
 	}
-}
-
-// Clients come and go; what waits for the host's claim is one thread, and goes with the host.
-func TestTheWaitForAClaimIsShared(t *testing.T) {
-	bounded(t)
-	h := newHost(t, 1, 64)
-	h.hideProcess()
-	eventually(func() bool { return waitsForClaims() == 0 }) // those of other tests
-	before := openDescriptors(t)
-	for i := 0; i < 20; i++ {
-		client := h.serve(t, echo)
-		h.callers[0].expect(t, MessageNormal, "x", ok(MessageNormal, "x"))
-		client.Close()
-		h.expectLeft(t, client)
-	}
-	if now := openDescriptors(t); now > before+1 {
-		t.Errorf("%d descriptors instead of %d and one", now, before)
-	}
-	h.die(t)
-	eventually(func() bool { return waitsForClaims() == 0 && openDescriptors(t) <= before })
 }
 
 // ---- The option WithReconnect -------------------------------------------------------------------

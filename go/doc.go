@@ -91,5 +91,6 @@
 // # Event backends
 //
 // The host chooses how the sides wake each other. Futexes, the default, need nothing. POSIX named
-// semaphores need cgo: a program built without it gets ErrBackendUnsupported from Connect.
+// semaphores need cgo: a program built without it gets ErrBackendUnsupported from Connect. On Windows there are events,
+// which need nothing.
 package shm

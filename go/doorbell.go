@@ -32,3 +32,6 @@ type doorbell interface {
 	// close frees what this process holds of it; nobody may be in sleep or ring.
 	close()
 }
+
+// mostSleep is short enough for every form of a time. A sleep may end early.
+const mostSleep = time.Hour

@@ -89,3 +89,6 @@ func (f *failure) Error() string {
 func (f *failure) Is(target error) bool { return target == f.kind }
 
 func (f *failure) Unwrap() error { return f.cause }
+
+// systemError is for what the system refused.
+func systemError(what string, err error) error { return &failure{ErrSystem, what, err} }

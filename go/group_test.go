@@ -169,19 +169,12 @@ func TestCloseInAHandlerOfAGroup(t *testing.T) {
 	h.expectLeft(t, client)
 }
 
-func TestAGroupWhoseMemoryIsCutAwayOrWhoseHostDies(t *testing.T) {
+func TestAGroupWhoseHostDies(t *testing.T) {
 	bounded(t)
 	for _, policy := range []WaitPolicy{{}, {SpinMin: maxPolls, SpinMax: maxPolls}} {
 		h := newHost(t, 3, 64)
+		h.hideProcess() // which lives on
 		client := serveNamed(t, h.name, WithSlotsPerWorker(3), WithWait(policy))
-		h.cut(t, 0)
-		if policy == (WaitPolicy{}) {
-			client.Close() // and the sleepers wake up
-		}
-		expectEnd(t, client, ErrRegionLost)
-
-		h = newHost(t, 3, 64)
-		client = serveNamed(t, h.name, WithSlotsPerWorker(3), WithWait(policy))
 		h.die(t)
 		expectEnd(t, client, ErrPeerDied)
 		h.expectLeft(t, client)

@@ -56,7 +56,7 @@ func newUnfinishedHost(t testing.TB, name string, slots, capacity uint32) *host 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &region{name: name, object: createObject(t, name), layout: g, backend: backendFutex, users: 1}
+	r := &region{name: name, object: createObject(t, name), layout: g, backend: testBackend, users: 1}
 	t.Cleanup(func() {
 		removeObject(r.object)
 		if err := r.release(); err != nil {
@@ -67,11 +67,12 @@ func newUnfinishedHost(t testing.TB, name string, slots, capacity uint32) *host 
 	if r.memory, err = r.object.mapShared(g.regionSize); err != nil {
 		t.Fatal(err)
 	}
+	createBells(t, r)
 	first := (*firstLines)(unsafe.Pointer(&r.memory[0]))
 	first.host = hostFields{incarnation: 1, pid: processID(), pidNamespace: processNamespace()}
 	h := &host{region: r, header: &first.header, line: &first.host}
 	*h.header = exchangeHeader{
-		magic: magic, eventBackend: backendFutex,
+		magic: magic, eventBackend: testBackend,
 		hostSlots: g.hostSlots, guestSlots: g.guestSlots,
 		requestCapacity: g.requestCapacity, responseCapacity: g.responseCapacity,
 		regionSize: g.regionSize, slotsOffset: slotsOffset, slotSize: g.slotSize,

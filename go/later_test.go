@@ -320,33 +320,6 @@ func TestTheEndWaitsForLaterAnswers(t *testing.T) {
 	}
 }
 
-// Who answers after the region's memory was taken away gets an error, and so does Wait.
-func TestALaterAnswerWithoutMemory(t *testing.T) {
-	bounded(t)
-	h := newHost(t, 1, 64)
-	client, err := connectTo(h.name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pending := make(chan *Pending, 1)
-	client.HandleMessage(postpone(pending))
-	if err := client.Start(); err != nil {
-		t.Fatal(err)
-	}
-	h.callers[0].post(MessageNormal, nil)
-	p := <-pending
-	h.callers[0].asleep()
-	resizeObject(t, h.object, 0)
-	if err := p.Respond([]byte("done"), nil); !errors.Is(err, ErrRegionLost) {
-		t.Error(err)
-	}
-	if err := client.Wait(); !errors.Is(err, ErrRegionLost) {
-		t.Error(err)
-	}
-	_ = client.Close()
-	resizeObject(t, h.object, h.layout.regionSize)
-}
-
 func TestAMuxMayAnswerLater(t *testing.T) {
 	bounded(t)
 	h := newHost(t, 1, 64)

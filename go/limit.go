@@ -31,7 +31,7 @@ func newLimit(ctx context.Context, timeout time.Duration) limit {
 
 // left is the time that is left.
 func (l *limit) left() time.Duration {
-	now := time.Since(processStart)
+	now := sinceStart()
 	if l.end == 0 {
 		timeout := l.timeout
 		if l.timed {
@@ -50,7 +50,7 @@ var monotonicStart = func() uint64 {
 	start, closest := uint64(0), uint64(math.MaxUint64)
 	for try := 0; try < 5; try++ {
 		before := monotonicNow()
-		elapsed := time.Since(processStart)
+		elapsed := sinceStart()
 		if after := monotonicNow(); after-before < closest {
 			start, closest = before+(after-before)/2-uint64(elapsed), after-before
 		}
@@ -63,7 +63,7 @@ func monotonicAt(moment time.Time) uint64 {
 	elapsed := moment.Sub(processStart) // no look at a clock, and good whatever is done to the wall clock
 	if moment == moment.Round(0) {
 		left := time.Until(moment) // it knows of the wall clock only
-		if elapsed = time.Since(processStart) + left; left > 0 && elapsed < 0 {
+		if elapsed = sinceStart() + left; left > 0 && elapsed < 0 {
 			elapsed = forever
 		}
 	}

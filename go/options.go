@@ -101,7 +101,7 @@ func WithAnyOwner() Option {
 
 // WithSealedFolder attaches to a sealed region, whose host was given the same folder. It has no name in shared
 // memory, and nobody can cut it short. The host hands it to programs of its own user and of those that it names;
-// WithAnyOwner then accepts a host of any user. Linux.
+// WithAnyOwner then accepts a host of any user. Linux; elsewhere Connect says ErrInvalidArgument.
 func WithSealedFolder(folder string) Option {
 	return func(s *settings) {
 		if folder == "" {

@@ -68,12 +68,14 @@ var (
 
 	// openDoorbell finds what wakes one side of a slot, for an event backend of the spec's
 	// section 7. ErrBackendUnsupported if this system or this build does not have it.
-	_ func(backend uint32, region string, slot int, side side, watched *uint32) (doorbell, error) = openDoorbell
+	_ func(o *object, backend uint32, region string, slot int, side side, watched *uint32) (doorbell, error) = openDoorbell
 
 	// yieldThread lets another thread of the machine run on this processor.
 	_ func() = yieldThread
 	// monotonicNow is the machine's monotonic clock in ns, the one in which deadlines are given.
 	_ func() uint64 = monotonicNow
+	// sinceStart is the time since the package was initialised, fine enough to time what takes a microsecond.
+	_ func() time.Duration = sinceStart
 	// processID is this process's id in its own namespace.
 	_ func() uint32 = processID
 	// processNamespace tells whether a process id of another process means the same process here: equal

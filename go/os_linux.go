@@ -195,7 +195,7 @@ func (o *object) claimedByAnother(at uint64) (bool, error) {
 	return found.Type == unix.F_WRLCK, nil // a read lock is no claim
 }
 
-func openDoorbell(backend uint32, region string, slot int, side side, watched *uint32) (doorbell, error) {
+func openDoorbell(_ *object, backend uint32, region string, slot int, side side, watched *uint32) (doorbell, error) {
 	switch backend {
 	case backendFutex:
 		return &futex{word: watched}, nil
@@ -234,9 +234,6 @@ const (
 )
 
 func (f *futex) sleep(seen uint32) error { return f.wait(seen, nil) }
-
-// mostSleep is short enough for every form of a time. A sleep may end early.
-const mostSleep = time.Hour
 
 func (f *futex) sleepFor(seen uint32, limit time.Duration) error {
 	if limit > mostSleep {
@@ -303,6 +300,8 @@ func monotonicNow() uint64 {
 	return uint64(now.Nano())
 }
 
+func sinceStart() time.Duration { return time.Since(processStart) }
+
 func processID() uint32 { return uint32(os.Getpid()) }
 
 func processNamespace() uint64 {
@@ -312,5 +311,3 @@ func processNamespace() uint64 {
 	}
 	return status.Ino
 }
-
-func systemError(what string, err error) error { return &failure{ErrSystem, what, err} }

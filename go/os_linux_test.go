@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +14,12 @@ import (
 )
 
 // What the tests need of the system beside the package's own contract with it.
+
+// testBackend is the event backend of the miniature hosts, otherBackend one that this system does not have.
+const (
+	otherBackend = backendWindowsEvent
+	testBackend  = backendFutex
+)
 
 func createObject(t testing.TB, name string) *object {
 	t.Helper()
@@ -34,6 +39,26 @@ func resizeObject(t testing.TB, o *object, size uint64) {
 }
 
 func removeObject(o *object) { unix.Unlink(o.path) }
+
+func removeName(name string) { os.Remove(objectPath(name)) }
+
+// createBells makes what wakes the sides of a region's slots: nothing, if they sleep on words.
+func createBells(testing.TB, *region) {}
+
+func (w *holderWatch) watchesProcess() bool { return w.process != nil }
+
+func (w *holderWatch) watchesClaim() bool {
+	status, err := w.object.status()
+	claimWaitsMutex.Lock()
+	defer claimWaitsMutex.Unlock()
+	return err == nil && claimWaits[claimedByte{uint64(status.Dev), status.Ino, w.claim}] != nil
+}
+
+func waitsForClaims() int {
+	claimWaitsMutex.Lock()
+	defer claimWaitsMutex.Unlock()
+	return len(claimWaits)
+}
 
 func TestWhatIsNoOrdinaryObjectIsRefused(t *testing.T) {
 	bounded(t)
@@ -118,50 +143,29 @@ func TestAReadLockIsNoClaim(t *testing.T) {
 	expectRefusal(t, h.name, ErrNoHost, "stale")
 }
 
-// The real doorbell: whoever publishes while the other goes to sleep wakes it, every time.
 func TestFutexHandOversLoseNoWake(t *testing.T) {
 	bounded(t)
-	const turns = 20000
-	var words, waits [2]uint32
-	var stop uint32
-	side := func(me int, first bool) {
-		peer := 1 - me
-		var seen uint32
-		changed := func() bool { return atomic.LoadUint32(&words[peer]) != seen }
-		w := newWaiter(&words[peer], &waits[me], &stop, changed, &futex{&words[peer]}, WaitPolicy{})
-		tell := func(word uint32) {
-			if publish(&words[me], word, &waits[peer]) != 0 {
-				(&futex{&words[me]}).ring()
-			}
-		}
-		for turn := uint32(0); turn < turns; turn++ {
-			if first {
-				tell(turn + 1)
-			}
-			if err := w.afterSpinning(); err != nil {
-				t.Errorf("turn %d: %v", turn, err)
-				return
-			}
-			if seen = atomic.LoadUint32(&words[peer]); seen != turn+1 {
-				t.Errorf("turn %d: the peer's word is %d", turn, seen)
-				return
-			}
-			if !first {
-				tell(turn + 1)
-			}
-		}
+	handOversLoseNoWake(t, 20000, func(_ int, word *uint32) doorbell { return &futex{word} })
+}
+
+// Clients come and go; what waits for the host's claim is one thread, and goes with the host.
+func TestTheWaitForAClaimIsShared(t *testing.T) {
+	bounded(t)
+	h := newHost(t, 1, 64)
+	h.hideProcess()
+	eventually(func() bool { return waitsForClaims() == 0 }) // those of other tests
+	before := openDescriptors(t)
+	for i := 0; i < 20; i++ {
+		client := h.serve(t, echo)
+		h.callers[0].expect(t, MessageNormal, "x", ok(MessageNormal, "x"))
+		client.Close()
+		h.expectLeft(t, client)
 	}
-	var done uint32
-	ended := make(chan struct{})
-	for me := 0; me < 2; me++ {
-		go func(me int) {
-			side(me, me == 0)
-			if atomic.AddUint32(&done, 1) == 2 {
-				close(ended)
-			}
-		}(me)
+	if now := openDescriptors(t); now > before+1 {
+		t.Errorf("%d descriptors instead of %d and one", now, before)
 	}
-	<-ended
+	h.die(t)
+	eventually(func() bool { return waitsForClaims() == 0 && openDescriptors(t) <= before })
 }
 
 func TestManyStartsAndStopsLeaveNothingBehind(t *testing.T) {

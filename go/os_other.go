@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build !linux
+//go:build !linux && !windows
 
 package shm
 
@@ -14,7 +14,7 @@ import (
 
 type object struct{}
 
-var errSystemUnsupported = &failure{ErrBackendUnsupported, "there is no support for " + runtime.GOOS + "; use Linux", nil}
+var errSystemUnsupported = &failure{ErrBackendUnsupported, "there is no support for " + runtime.GOOS + "; use Linux or Windows", nil}
 
 func openObject(string) (*object, error) { return nil, errSystemUnsupported }
 
@@ -62,13 +62,15 @@ func (*holderWatch) stop() {}
 
 func unmap([]byte) error { return errSystemUnsupported }
 
-func openDoorbell(uint32, string, int, side, *uint32) (doorbell, error) {
+func openDoorbell(*object, uint32, string, int, side, *uint32) (doorbell, error) {
 	return nil, errSystemUnsupported
 }
 
 func yieldThread() { runtime.Gosched() }
 
-func monotonicNow() uint64 { return uint64(time.Since(processStart)) }
+func monotonicNow() uint64 { return uint64(sinceStart()) }
+
+func sinceStart() time.Duration { return time.Since(processStart) }
 
 func processID() uint32 { return uint32(os.Getpid()) }
 

@@ -585,36 +585,28 @@ func TestAPipelineToAHostThatBreaksTheProtocol(t *testing.T) {
 	}
 }
 
-func TestAPipelineInARegionCutShort(t *testing.T) {
+// Who has a part of its slots and waits for the others would wait for somebody who does the same.
+func TestPipelinesThatAreOpenedAtATime(t *testing.T) {
 	bounded(t)
-	for _, submitting := range []bool{true, false} {
-		h, _ := newCalledHost(t, 2, 8192)
-		client, err := connectTo(h.name, WithCallsOnly(), WithCallSlots(2))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := openPipeline(t, client, 2)
-		large := Submission{Request: make([]byte, 8192)}
-		if err := p.Submit(context.Background(), large); err != nil {
-			t.Fatal(err)
-		}
-		h.cut(t, 0)
-		if submitting {
-			expectCallError(t, p.Submit(context.Background(), large), ErrRegionLost, NotStarted)
-		}
-		completions := make([]Completion, 2)
-		if n, err := p.Reap(context.Background(), completions); n != 1 || err != nil {
-			t.Fatal(n, err)
-		}
-		expectCallError(t, completions[0].Err, ErrRegionLostMaybeExecuted, MaybeExecuted)
-		if _, err := p.Reap(context.Background(), completions); !errors.Is(err, ErrRegionLost) {
-			t.Error(err)
-		}
-		if err := client.Close(); !errors.Is(err, ErrRegionLost) {
-			t.Error(err)
-		}
-		p.Close()
+	h, _ := newCalledHost(t, 4, 64)
+	client := h.connect(t, WithCallsOnly(), WithCallSlots(4), WithCallTimeout(time.Hour))
+	var all sync.WaitGroup
+	for i := 0; i < 8; i++ {
+		all.Add(1)
+		go func(depth int) {
+			defer all.Done()
+			for turn := 0; turn < 200; turn++ {
+				p, err := client.Pipeline(context.Background(), depth)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				runtime.Gosched()
+				p.Close()
+			}
+		}(2 + i%3)
 	}
+	all.Wait()
 }
 
 // ---- Calls that complete by a channel ----

@@ -362,7 +362,7 @@ func (b pipelineBell) sleep(seen uint32) error {
 	if again := p.firstEnd(); again < end {
 		end = again
 	}
-	left := end - time.Since(processStart)
+	left := end - sinceStart()
 	if left <= 0 {
 		atomic.StoreUint32(&p.leave, 1) // the waiter looks before each sleep
 		return nil

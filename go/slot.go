@@ -68,25 +68,25 @@ func (r *region) openSlot(index int) (*slot, error) {
 	s := r.slot(index)
 	r.slots = append(r.slots, s)
 	var err error
-	s.callerBell, err = openDoorbell(r.backend, r.name, index, callerSide, &s.responder.state)
+	s.callerBell, err = openDoorbell(r.object, r.backend, r.name, index, callerSide, &s.responder.state)
 	if err != nil {
 		return nil, err
 	}
-	s.responderBell, err = openDoorbell(r.backend, r.name, index, responderSide, &s.turn.callerState)
+	s.responderBell, err = openDoorbell(r.object, r.backend, r.name, index, responderSide, &s.turn.callerState)
 	return s, err
 }
 
 // openGroupBell is for the lead of several slots, whose responder sleeps on the bell in its annex line.
 func (s *slot) openGroupBell() (err error) {
 	r := s.region
-	s.groupBell, err = openDoorbell(r.backend, r.name, s.index, responderSide, &s.annex.responderBell)
+	s.groupBell, err = openDoorbell(r.object, r.backend, r.name, s.index, responderSide, &s.annex.responderBell)
 	return err
 }
 
 // openCallersBell is the same for the caller's role, which may be taken again and again.
 func (s *slot) openCallersBell() (bell doorbell, err error) {
 	if s.callersBell == nil {
-		bell, err = openDoorbell(s.region.backend, s.region.name, s.index, callerSide, &s.annex.callerBell)
+		bell, err = openDoorbell(s.region.object, s.region.backend, s.region.name, s.index, callerSide, &s.annex.callerBell)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (r *region) ringGroup(lead uint32, side side) {
 	}
 	atomic.AddUint32(word, 1)
 	// The event of another's slot; without it the sleeper's deadline still holds.
-	if bell, err := openDoorbell(r.backend, r.name, int(lead), side, word); err == nil {
+	if bell, err := openDoorbell(r.object, r.backend, r.name, int(lead), side, word); err == nil {
 		bell.ring()
 		bell.close()
 	}

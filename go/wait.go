@@ -61,7 +61,7 @@ var processStart = time.Now()
 // realWaitSystem yields twice: to the goroutines of this process that want this processor, and to the
 // other threads of the machine, among which may be the peer.
 var realWaitSystem = waitSystem{
-	now: func() time.Duration { return time.Since(processStart) },
+	now: sinceStart,
 	yield: func() {
 		runtime.Gosched()
 		yieldThread()

@@ -4,6 +4,7 @@ package shm
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -305,4 +306,51 @@ func TestWaitPolicyLimits(t *testing.T) {
 			t.Errorf("%+v: %v", policy, err)
 		}
 	}
+}
+
+// handOversLoseNoWake is for a real doorbell, of each side on its word: whoever publishes while the other goes to sleep
+// wakes it, every time.
+func handOversLoseNoWake(t *testing.T, turns uint32, bellOf func(side int, word *uint32) doorbell) {
+	t.Helper()
+	var words, waits [2]uint32
+	bells := [2]doorbell{bellOf(0, &words[0]), bellOf(1, &words[1])}
+	var stop uint32
+	side := func(me int, first bool) {
+		peer := 1 - me
+		var seen uint32
+		changed := func() bool { return atomic.LoadUint32(&words[peer]) != seen }
+		w := newWaiter(&words[peer], &waits[me], &stop, changed, bells[peer], WaitPolicy{})
+		tell := func(word uint32) {
+			if publish(&words[me], word, &waits[peer]) != 0 {
+				bells[me].ring()
+			}
+		}
+		for turn := uint32(0); turn < turns; turn++ {
+			if first {
+				tell(turn + 1)
+			}
+			if err := w.afterSpinning(); err != nil {
+				t.Errorf("turn %d: %v", turn, err)
+				return
+			}
+			if seen = atomic.LoadUint32(&words[peer]); seen != turn+1 {
+				t.Errorf("turn %d: the peer's word is %d", turn, seen)
+				return
+			}
+			if !first {
+				tell(turn + 1)
+			}
+		}
+	}
+	var done uint32
+	ended := make(chan struct{})
+	for me := 0; me < 2; me++ {
+		go func(me int) {
+			side(me, me == 0)
+			if atomic.AddUint32(&done, 1) == 2 {
+				close(ended)
+			}
+		}(me)
+	}
+	<-ended
 }

@@ -5,9 +5,10 @@ set -uo pipefail
 source scripts/packages.sh
 source scripts/sources.sh
 source scripts/checks.sh
+source scripts/windows.sh
 
-all_parts=(lint unit process go sanitize model docs)
-default_parts=("${all_parts[@]}")
+default_parts=(lint unit process go sanitize model docs)
+all_parts=("${default_parts[@]}" windows)
 compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev libsqlite3-dev sqlite3 libflatbuffers-dev flatbuffers-compiler pkg-config)
 declare -A packages=(
     [lint]="clang-format clang-tidy clang cppcheck shellcheck ${compilers[*]}"
@@ -17,6 +18,7 @@ declare -A packages=(
     [sanitize]="clang libclang-rt-14-dev ${compilers[*]}"
     [model]="spin gcc libc6-dev"
     [docs]="doxygen ${compilers[*]}"
+    [windows]="wine wine64 mingw-w64 ${compilers[*]}"
 )
 
 # ---- C and C++ ----------------------------------------------------------------------------------
@@ -196,6 +198,14 @@ test_lint() {
     check "cppcheck" lint_cppcheck
     check "clang-tidy" lint_tidy .
     check "clang-tidy, benchmarks" lint_tidy benchmarks
+}
+
+test_windows() {
+    use_wine
+    if check "wine's folder" make_wine; then
+        test_windows_go
+    fi
+    check "the end of wine's server" end_wine
 }
 
 test_model() { check_tally "model" model/check.sh; }

@@ -188,12 +188,22 @@ static sipc_status look_at_name(const struct name_page *page, const char *name,
     return SIPC_OK;
 }
 
+// How many bytes of memory a view has, in whole pages: the system does not tell it closer. A
+// section may also be room without memory, whose maker is no host.
+static bool memory_at(const void *at, uint64_t *size) {
+    MEMORY_BASIC_INFORMATION told;
+    if (!VirtualQuery(at, &told, sizeof told)) return false;
+    *size = told.State == MEM_COMMIT ? told.RegionSize : 0;
+    return true;
+}
+
 static sipc_status read_name(const char *name, uint64_t *instance) {
     HANDLE section;
     sipc_status status = open_section(name, &section);
     if (status) return status;
     struct name_page *page = MapViewOfFile(section, FILE_MAP_READ, 0, 0, sizeof *page);
-    if (page) {
+    uint64_t size = 0;
+    if (page && memory_at(page, &size) && size >= sizeof *page) {
         const uint64_t until = sipc_os_now() + PATIENCE_NS;
         while ((status = look_at_name(page, name, instance)) == SIPC_NO_HOST &&
                sipc_os_now() < until)
@@ -204,10 +214,10 @@ static sipc_status read_name(const char *name, uint64_t *instance) {
                           "\"%s\" says nothing: it is not the name of a region, or its host is "
                           "stopped",
                           name);
-        UnmapViewOfFile(page);
     } else {
         status = sipc_fail(SIPC_NOT_A_REGION, "\"%s\" is too small for the name of a region", name);
     }
+    if (page) UnmapViewOfFile(page);
     CloseHandle(section);
     return status;
 }
@@ -263,7 +273,6 @@ static sipc_status view(const struct sipc_os_object *object, DWORD access, uint6
                         "mapping %llu bytes", (unsigned long long)size);
 }
 
-// Of whole pages: the system does not tell it closer.
 void sipc_os_object_touch(const struct sipc_os_object *object) {
     (void)object;
 }
@@ -274,10 +283,7 @@ sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *s
     void *at;
     sipc_status status = view(object, FILE_MAP_READ, 0, &at);
     if (status) return status;
-    MEMORY_BASIC_INFORMATION told;
-    if (VirtualQuery(at, &told, sizeof told))
-        *size = told.RegionSize;
-    else
+    if (!memory_at(at, size))
         status = sipc_os_fail(SIPC_SYSTEM, GetLastError(), "VirtualQuery of a region");
     UnmapViewOfFile(at);
     return status;

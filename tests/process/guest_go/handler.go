@@ -12,7 +12,6 @@ import (
 	"time"
 
 	shm "github.com/xll-gen/shm/go"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -94,11 +93,7 @@ func tellDeadline(request *shm.Request, response []byte) int {
 	if !said {
 		return put(response, []byte("0"))
 	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		fail(err)
-	}
-	return put(response, []byte(fmt.Sprint(now.Nano()+time.Until(at).Nanoseconds())))
+	return put(response, []byte(fmt.Sprint(monotonicNow()+time.Until(at).Nanoseconds())))
 }
 
 // answerLater leaves each answer to a goroutine.

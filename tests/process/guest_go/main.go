@@ -16,10 +16,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	shm "github.com/xll-gen/shm/go"
@@ -50,14 +48,6 @@ func listenForStop() {
 	client := current
 	lock.Unlock()
 	client.Close()
-}
-
-func descriptors() int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		fail(err)
-	}
-	return len(entries)
 }
 
 // expectDescriptors and goroutines as before. A goroutine that has done its work is counted until the
@@ -108,22 +98,6 @@ func serve(client *shm.Client) error {
 	}
 	say("ready")
 	return client.Wait()
-}
-
-func becomeUser(id string) {
-	if id == "" {
-		return
-	}
-	user, err := strconv.Atoi(id)
-	if err == nil {
-		err = syscall.Setresgid(user, user, user)
-	}
-	if err == nil {
-		err = syscall.Setresuid(user, user, user)
-	}
-	if err != nil {
-		fail(err)
-	}
 }
 
 func main() {

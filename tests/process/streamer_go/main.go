@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	shm "github.com/xll-gen/shm/go"
@@ -280,9 +279,7 @@ func answer(client *shm.Client, line string) {
 	} else if line == "ends" {
 		fmt.Printf("open=%d last=%v\n", atomic.LoadInt32(&openStreams), lastEnd.Load())
 	} else {
-		var usage syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
-		fmt.Printf("peak=%d\n", usage.Maxrss)
+		fmt.Printf("peak=%d\n", peakOfMemory())
 	}
 }
 
