@@ -249,6 +249,11 @@ func (p *pool) acquireInTurn(l *limit) (*caller, ending) {
 
 // awaitTurn waits until nobody else gathers several slots: two who do would wait for what the other one holds.
 func (p *pool) awaitTurn(l *limit) ending {
+	select {
+	case p.many <- struct{}{}:
+		return endNone // whatever the limit says, as for a slot that is free
+	default:
+	}
 	deadline := time.NewTimer(l.left())
 	defer deadline.Stop()
 	select {
