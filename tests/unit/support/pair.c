@@ -56,6 +56,18 @@ sipc_status call_with(sipc_host *host, const void *request, uint32_t size, uint6
     return sipc_host_call(host, &call);
 }
 
+void give_up_in_handler(sipc_status (*attempt)(void *context, uint64_t timeout_ns), void *context,
+                        uint64_t first_timeout_ns, struct gate *entered) {
+    bool is_in = false;
+    for (uint64_t timeout = first_timeout_ns; !is_in; timeout *= 2) {
+        const sipc_status status = attempt(context, timeout);
+        const bool may_enter = status == SIPC_TIMEOUT_MAYBE_EXECUTED;
+        if (!may_enter && status != SIPC_TIMEOUT && status != SIPC_ALL_SLOTS_BUSY)
+            fail_msg("a call to be given up ended with %s", sipc_status_name(status));
+        is_in = gate_pass_within(entered, may_enter ? 1000 : 0);
+    }
+}
+
 sipc_status echo(void *context, const sipc_request *request, sipc_response *response) {
     (void)context;
     response->size = request->size;

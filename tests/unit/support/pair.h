@@ -5,6 +5,8 @@
 
 #include <simpleipc/simpleipc.h>
 
+#include "threads.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -35,6 +37,12 @@ sipc_guest *attach_guest(const char *name, uint32_t workers);
 
 // A call of these bytes without a response, of the normal message id.
 sipc_status call_with(sipc_host *host, const void *request, uint32_t size, uint64_t timeout_ns);
+
+// Gives up a call whose request is in its handler, which opens that gate: the attempt, a call with
+// the timeout that it is given, is made again with twice the time until that is so. One that was
+// not started may be sent again; so may one that was withdrawn just before its handler.
+void give_up_in_handler(sipc_status (*attempt)(void *context, uint64_t timeout_ns), void *context,
+                        uint64_t first_timeout_ns, struct gate *entered);
 
 // The response is the request; and the response is empty.
 sipc_status echo(void *context, const sipc_request *request, sipc_response *response);
