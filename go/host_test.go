@@ -25,6 +25,9 @@ func bounded(t testing.TB) {
 	t.Cleanup(func() { timer.Stop() })
 }
 
+// What a busy machine needs to have begun what a test then lets its deadline end.
+const startTime = 500 * time.Millisecond
+
 // host is a miniature host: a region laid out by the spec, and a caller for each slot.
 type host struct {
 	*region

@@ -189,7 +189,7 @@ func TestABatchEndsAtTheFirstThatMustNotBeSent(t *testing.T) {
 func TestPipelinesThatCannotBeOpened(t *testing.T) {
 	bounded(t)
 	h, _ := newCalledHost(t, 3, 64)
-	client := h.connect(t, WithCallsOnly(), WithCallSlots(3), WithCallTimeout(20*time.Millisecond))
+	client := h.connect(t, WithCallsOnly(), WithCallSlots(3), WithCallTimeout(startTime))
 	ctx := context.Background()
 	for _, depth := range []int{-1, 0, 4} {
 		_, err := client.Pipeline(ctx, depth)
@@ -235,7 +235,7 @@ func endAPipelineThatHasRequestsInFlight(t *testing.T, how string, want [2]error
 	h.hideProcess()
 	timeout := time.Minute
 	if how == "timeout" {
-		timeout = 50 * time.Millisecond
+		timeout = startTime
 	}
 	client, err := connectTo(h.name, WithCallsOnly(), WithCallSlots(3), WithCallTimeout(timeout))
 	if err != nil {
@@ -244,7 +244,7 @@ func endAPipelineThatHasRequestsInFlight(t *testing.T, how string, want [2]error
 	defer client.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	if how == "deadline" {
-		ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
+		ctx, cancel = context.WithTimeout(context.Background(), startTime)
 	}
 	defer cancel()
 	p := openPipeline(t, client, 3)
@@ -317,7 +317,7 @@ func endAPipelineThatHasRequestsInFlight(t *testing.T, how string, want [2]error
 // A flight whose handler still runs takes no other request; its late response reaches nobody.
 func TestALateResponseInAPipelineIsDropped(t *testing.T) {
 	bounded(t)
-	_, peers, p := newPipelinedHost(t, 1, WithCallTimeout(20*time.Millisecond))
+	_, peers, p := newPipelinedHost(t, 1, WithCallTimeout(startTime))
 	ctx := context.Background()
 	first, second := submissionOf(1), submissionOf(2)
 	if err := p.Submit(ctx, first); err != nil {
@@ -351,7 +351,7 @@ func TestALateResponseInAPipelineIsDropped(t *testing.T) {
 func TestWhoIsLateIsToldWhileOthersAreAnswered(t *testing.T) {
 	bounded(t)
 	_, peers, p := newPipelinedHost(t, 4)
-	short, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	short, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	if err := p.Submit(short, submissionOf(0)); err != nil {
 		t.Fatal(err)
@@ -446,7 +446,7 @@ func TestWhoReapsAsleepMindsWhatIsSubmittedMeanwhile(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	eventually(func() bool { return atomic.LoadInt64(&p.until) != 0 })
-	short, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	short, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	if err := p.Submit(short, submissionOf(3)); err != nil {
 		t.Fatal(err)
@@ -556,7 +556,11 @@ func TestAPipelineToAHostThatBreaksTheProtocol(t *testing.T) {
 			}
 		}, nil},
 	} {
-		_, peers, p := newPipelinedHost(t, 2, WithCallTimeout(50*time.Millisecond))
+		timeout := 20 * time.Second
+		if what == "silent" || what == "wild" { // which it ends
+			timeout = startTime
+		}
+		_, peers, p := newPipelinedHost(t, 2, WithCallTimeout(timeout))
 		for _, peer := range peers {
 			peer.run(t, c.answer)
 		}
