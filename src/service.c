@@ -158,7 +158,9 @@ static void worker_ended(void *context) {
         sipc_service_end(service);
     }
     leave_slots_of(worker);
-    if (sipc_load_acquire(&service->running) == 1) tell_slots_are_free(service);
+    // By the last to come here, not by one that finds itself alone: two may leave at the same
+    // moment.
+    if (sipc_subtract_barrier(&service->holding, 1) == 1) tell_slots_are_free(service);
     // Release: what the worker did happened before the wait for it returns.
     if (sipc_subtract_barrier(&service->running, 1) == 1)
         sipc_os_unpark(&service->running, UINT32_MAX);
@@ -167,11 +169,14 @@ static void worker_ended(void *context) {
 static sipc_status start_worker(struct sipc_worker *worker) {
     sipc_word *running = &worker->service->running;
     sipc_add_barrier(running, 1);
+    sipc_add_barrier(&worker->service->holding, 1);
     worker->work = (struct sipc_os_work){run_worker, worker_ended, worker};
     sipc_status status = sipc_os_thread_start(&worker->work);
     worker->started = status == SIPC_OK;
+    if (!status) return SIPC_OK;
     // Nobody waits for it yet.
-    if (status) sipc_subtract_barrier(running, 1);
+    sipc_subtract_barrier(&worker->service->holding, 1);
+    sipc_subtract_barrier(running, 1);
     return status;
 }
 

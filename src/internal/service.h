@@ -24,6 +24,7 @@ struct sipc_service {
     bool announced;                     // the slots say that the poller sleeps; its own
     bool armed;           // since the descriptor was not readable for the last time; its own
     sipc_word running;    // workers that have not left; waited on
+    sipc_word holding;    // those that have not given their slots back
     sipc_word stopping;   // not 0: workers leave; an interrupt word with SIPC_PEER_IS_GONE
     sipc_word asked;      // 1: this process, or a message, asked for the end
     sipc_word threadless; // 1: a worker is without a thread

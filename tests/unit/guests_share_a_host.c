@@ -335,6 +335,28 @@ static void a_spare_guest_takes_the_slots_of_one_that_leaves(void **state) {
     sipc_host_close(host);
 }
 
+// It is not detached yet, and its workers leave at the same moment.
+static void a_spare_guest_hears_of_a_guest_that_was_stopped(void **state) {
+    (void)state;
+    const char *region = fresh_name();
+    sipc_host *host = open_host(region, 2, 128, NULL);
+    struct told told = {.text = "one"};
+    for (unsigned round = 0; round < 6; round++) {
+        sipc_guest *first = serve(region, 2, &told);
+        struct spare spare = {.region = region, .workers = 2};
+        thread_start(&spare.thread, attach_spare, &spare);
+        // Until it looks for slots no more of its own accord.
+        for (unsigned i = 0; i < 8 && round % 2 == 0; i++) give_others_time();
+        sipc_guest_stop(first);
+        thread_join(&spare.thread);
+        assert_int_equal(spare.status, SIPC_OK);
+        assert_int_equal(sipc_guest_slots(spare.guest), 2);
+        assert_int_equal(sipc_guest_detach(first), SIPC_OK);
+        assert_int_equal(sipc_guest_detach(spare.guest), SIPC_OK);
+    }
+    sipc_host_close(host);
+}
+
 static void a_spare_guest_waits_until_its_deadline(void **state) {
     (void)state;
     const char *region = fresh_name();
@@ -365,6 +387,7 @@ int main(int count, char **arguments) {
         PROMISE(a_request_moves_on_when_its_guest_leaves),
         PROMISE(requests_left_behind_reach_a_guest_that_takes_another_slot),
         PROMISE(a_spare_guest_takes_the_slots_of_one_that_leaves),
+        PROMISE(a_spare_guest_hears_of_a_guest_that_was_stopped),
         PROMISE(a_spare_guest_waits_until_its_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
