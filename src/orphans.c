@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slots whose responder has died: found when somebody is about to sleep there, and by notices of
 // the system.
+#include "internal/lock.h"
 #include "internal/pool.h"
 
 static uint64_t owner_of(const struct sipc_slot *slot) {
@@ -41,7 +42,8 @@ static void tell_death_of(uint64_t owner, struct sipc_session *session) {
 
 // Looks whether the responder lives. If not, all the slots that it served are known to be orphaned
 // before the first of their holders hears of it: whoever calls again finds another's.
-static void look(struct sipc_session *session) {
+// With the lock.
+static void look_at(struct sipc_session *session) {
     const struct sipc_pool *pool = session->pool;
     const uint64_t owner = owner_of(session->caller.slot);
     if (!is_found_dead(session)) return;
@@ -50,6 +52,12 @@ static void look(struct sipc_session *session) {
         if (owner_of(other->caller.slot) == owner) (void)is_found_dead(other);
     }
     for (uint32_t i = 0; i < pool->count; i++) tell_death_of(owner, sipc_pool_session(pool, i));
+}
+
+static void look(struct sipc_session *session) {
+    sipc_lock(&session->pool->finding);
+    look_at(session);
+    sipc_unlock(&session->pool->finding);
 }
 
 static void watch_owner(const struct sipc_session *session) {
@@ -81,8 +89,10 @@ void sipc_pool_look(void *context) {
         // Alive: its process id may have been a dead one's, so watch who is there now.
         if (sipc_session_attended(session)) watch_owner(session);
     }
-    // Also those whose death another thread has found, of which it has told us or will: that one
-    // does not rouse, since it may be about to sleep itself.
+    // Also those whose death another thread has found: that one does not rouse, since it may be
+    // about to sleep itself. After it has told them all, or who was not told yet would sleep on.
+    sipc_lock(&pool->finding);
+    sipc_unlock(&pool->finding);
     for (uint32_t i = 0; i < pool->count; i++) {
         const struct sipc_session *session = sipc_pool_session(pool, i);
         if (atomic_load_explicit(&session->orphan, memory_order_relaxed) != 0)

@@ -57,6 +57,7 @@ struct sipc_pool {
     uint8_t *sessions; // each on cache lines of its own
     uint32_t count;
     struct sipc_os_watch *watch; // of the responders' processes
+    sipc_word finding;           // lock: from finding a death until all its callers are told
     sipc_word closing;           // 1: no slot is given out any more
     sipc_word releases;          // changes with each release that those wait for
     sipc_word parked;            // threads that wait for a release of any slot
