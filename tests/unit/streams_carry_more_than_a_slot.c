@@ -316,6 +316,77 @@ static void a_response_has_its_limit(void **state) {
     close_ends(&ends);
 }
 
+// ---- The end of a guest ------------------------------------------------------------------------
+
+static struct gate in_source, out_of_source;
+
+static sipc_status stay_in_source(void *context, void *buffer, uint32_t capacity, uint32_t *size,
+                                  uint32_t *last) {
+    (void)context;
+    memset(buffer, 0, capacity);
+    gate_open(&in_source);
+    gate_pass(&out_of_source);
+    *size = 1;
+    *last = 1;
+    return SIPC_OK;
+}
+
+struct streaming_guest {
+    sipc_guest *guest;
+    sipc_status status;
+    struct thread streams, detaches;
+};
+
+static void stream_from_source(void *context) {
+    struct streaming_guest *one = context;
+    sipc_stream_call call = {.message_id = STREAM_CHECK,
+                             .depth = 2,
+                             .source = stay_in_source,
+                             .request_size = SIPC_STREAM_UNKNOWN_SIZE};
+    one->status = sipc_guest_stream(one->guest, &call);
+}
+
+static void detach_it(void *context) {
+    struct streaming_guest *one = context;
+    sipc_guest_detach(one->guest);
+}
+
+// Between two pieces nobody is in a call, but the slots are the stream's.
+static void the_next_guest_gets_the_slots_of_a_stream_after_its_end(void **state) {
+    (void)state;
+    gate_make(&in_source);
+    gate_make(&out_of_source);
+    memset(&counts, 0, sizeof counts);
+    streams = streaming_handlers(&counts, NULL);
+    const char *name = fresh_name();
+    const sipc_host_options options = {.backend = chosen_backend, .guest_slots = 2};
+    sipc_host *host;
+    assert_int_equal(sipc_host_create(name, 1, 2 * CAPACITY, &options, &host), SIPC_OK);
+    assert_int_equal(sipc_host_serve_streams(host, streams), SIPC_OK);
+    assert_int_equal(sipc_host_serve(host, NULL, nod, NULL), SIPC_OK);
+    const sipc_guest_options calls = {
+        .calls_only = 1, .call_slots = 2, .attach_timeout_ns = UINT64_C(1000000)};
+    struct streaming_guest first = {.guest = NULL};
+    assert_int_equal(sipc_guest_attach(name, &calls, &first.guest), SIPC_OK);
+    thread_start(&first.streams, stream_from_source, &first);
+    gate_pass(&in_source);
+    thread_start(&first.detaches, detach_it, &first);
+    give_others_time();
+    sipc_guest *second;
+    assert_int_equal(sipc_guest_attach(name, &calls, &second), SIPC_NO_SLOT);
+    gate_open(&out_of_source);
+    thread_join(&first.streams);
+    thread_join(&first.detaches);
+    assert_int_equal(first.status, SIPC_CLOSED_MAYBE_EXECUTED);
+    assert_int_equal(sipc_guest_attach(name, &calls, &second), SIPC_OK);
+    assert_int_equal(sipc_guest_detach(second), SIPC_OK);
+    sipc_host_close(host);
+    sipc_streams_free(streams);
+    assert_int_equal(counts.begun, counts.ended);
+    gate_free(&in_source);
+    gate_free(&out_of_source);
+}
+
 // ---- Bad input ---------------------------------------------------------------------------------
 
 static void bad_calls_are_refused(void **state) {
@@ -387,6 +458,7 @@ int main(int count, char **arguments) {
         PROMISE(a_sink_may_abort),
         PROMISE(a_stream_may_be_aborted),
         PROMISE(a_response_has_its_limit),
+        PROMISE(the_next_guest_gets_the_slots_of_a_stream_after_its_end),
         PROMISE(bad_calls_are_refused),
         PROMISE(bad_handlers_are_refused),
         PROMISE(a_side_without_streams_does_not_know_them),
