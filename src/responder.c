@@ -423,7 +423,8 @@ static SIPC_SELDOM bool is_for_another(struct sipc_responder *responder) {
 
 static SIPC_SELDOM enum sipc_served refuse(const struct sipc_slot *slot, uint32_t state,
                                            struct sipc_last_answer *last) {
-    if (last) look_back(last);
+    // Here no mark is the barrier between the last answer and the look at who waits for it.
+    if (last) sipc_responder_look_back(last);
     answer(slot, sipc_state_generation(state),
            &(struct response_fields){.transport_id = request_id(slot),
                                      .outcome = SIPC_ANSWER_NOT_ADDRESSED},
