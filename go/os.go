@@ -53,11 +53,13 @@ var (
 	_ func(*holderWatch) = (*holderWatch).stop
 	// touch tells those who watch the object's changes that something is new (spec, section 9.2).
 	_ func(*object) = (*object).touch
-	// watchChanges tells of those, and of processes that close the object, which an ending one does a moment
-	// before its claims are free. nil if the system does not tell.
+	// watchChanges tells of those. nil if the system does not tell.
 	_ func(*object) *changesWatch = (*object).watchChanges
 	// news gets a value when something has changed, as long as nobody has taken the one before.
 	_ func(*changesWatch) <-chan struct{} = (*changesWatch).news
+	// hearsOfEnds is true if it tells, too, of processes that close the object, which an ending one does a moment
+	// before its claims are free.
+	_ func(*changesWatch) bool = (*changesWatch).hearsOfEnds
 	// stop ends the watch; to be called once.
 	_ func(*changesWatch) = (*changesWatch).stop
 	// close closes the object and gives back the claims that are left.

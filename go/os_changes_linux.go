@@ -47,6 +47,8 @@ func (w *changesWatch) run() {
 
 func (w *changesWatch) news() <-chan struct{} { return w.told }
 
+func (w *changesWatch) hearsOfEnds() bool { return true }
+
 func (w *changesWatch) stop() {
 	w.notifier.Close()
 	for range w.told { // until run has ended

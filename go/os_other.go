@@ -50,6 +50,8 @@ type changesWatch struct{}
 
 func (*changesWatch) news() <-chan struct{} { return nil }
 
+func (*changesWatch) hearsOfEnds() bool { return false }
+
 func (*changesWatch) stop() {}
 
 type holderWatch struct{}

@@ -111,7 +111,8 @@ type namePage struct {
 const (
 	namePageSize  = 24
 	nameMagic     = 0x454D414E4C504D49
-	namePatience  = 200 * time.Millisecond // its creator writes it at once, unless it is stopped or no host
+	namePatience  = time.Second      // its creator writes it at once, unless it is stopped or no host
+	nameRest      = time.Millisecond // between two looks: many who wait do not keep its creator from its work
 	minimumAccess = windows.FILE_MAP_READ | windows.FILE_MAP_WRITE | windows.READ_CONTROL
 )
 
@@ -129,7 +130,7 @@ func readName(path string) (instance uint64, err error) {
 	defer unmap(memory)
 	page := (*namePage)(unsafe.Pointer(&memory[0]))
 	// Acquire: what was written before it is seen after it.
-	for until := sinceStart() + namePatience; atomic.LoadUint32(&page.complete) == 0; yieldThread() {
+	for until := sinceStart() + namePatience; atomic.LoadUint32(&page.complete) == 0; time.Sleep(nameRest) {
 		if sinceStart() >= until {
 			return 0, &failure{ErrNotARegion, path + " says nothing: it is not the name of a region, or its host is stopped", nil}
 		}
@@ -248,18 +249,6 @@ func (o *object) close() error {
 	}
 	return failed
 }
-
-// The system tells of no changes to a section.
-
-func (o *object) touch() {}
-
-func (o *object) watchChanges() *changesWatch { return nil }
-
-type changesWatch struct{}
-
-func (*changesWatch) news() <-chan struct{} { return nil }
-
-func (*changesWatch) stop() {}
 
 // ---- Users ----
 

@@ -338,6 +338,38 @@ func TestASleepForATime(t *testing.T) {
 	}
 }
 
+// ---- News ----
+
+func TestNewsForAllWhoWantThem(t *testing.T) {
+	bounded(t)
+	h := newHost(t, 1, 64)
+	h.object.touch() // nobody wants them yet
+	var watches []*changesWatch
+	for i := 0; i < mostNews; i++ {
+		watch := h.object.watchChanges()
+		if watch == nil {
+			t.Fatal("no news for the one of number ", i)
+		}
+		watches = append(watches, watch)
+	}
+	if h.object.watchChanges() != nil {
+		t.Error("one more has news")
+	}
+	for turn := 0; turn < 3; turn++ {
+		h.object.touch()
+		for _, watch := range watches {
+			<-watch.news()
+		}
+	}
+	for _, watch := range watches {
+		watch.stop()
+	}
+	watch := h.object.watchChanges()
+	h.object.touch()
+	<-watch.news()
+	watch.stop()
+}
+
 // ---- What is left ----
 
 var getProcessHandleCount = kernel.NewProc("GetProcessHandleCount")

@@ -13,7 +13,7 @@ import (
 const (
 	firstRest = time.Millisecond
 	lastRest  = 32 * time.Millisecond
-	untold    = 50 * time.Millisecond // where the system tells of no changes
+	untold    = 50 * time.Millisecond // where the system does not tell
 )
 
 // freeSlots is how many slots there are to claim, at this moment.
@@ -41,10 +41,10 @@ func awaitSlots(ctx context.Context, r *region, s *settings, deadline time.Time)
 		return nil // which is an error of its own
 	}
 	var news <-chan struct{}
-	watch := r.object.watchChanges()
-	if watch != nil {
+	told := false // of whatever makes a claim free
+	if watch := r.object.watchChanges(); watch != nil {
 		defer watch.stop()
-		news = watch.news()
+		news, told = watch.news(), watch.hearsOfEnds()
 	}
 	for rest := firstRest; ; rest *= 2 {
 		free, err := freeSlots(r)
@@ -55,10 +55,10 @@ func awaitSlots(ctx context.Context, r *region, s *settings, deadline time.Time)
 			return &notReady{"its host is gone"}
 		}
 		pause := time.Until(deadline)
-		if watch == nil {
+		if !told && rest > lastRest {
 			rest = untold
 		}
-		if rest <= lastRest && rest < pause || watch == nil && rest < pause {
+		if (rest <= lastRest || !told) && rest < pause {
 			pause = rest
 		}
 		timer := time.NewTimer(pause)
