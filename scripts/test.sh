@@ -9,7 +9,7 @@ source scripts/windows.sh
 
 default_parts=(lint unit process go sanitize model docs)
 all_parts=("${default_parts[@]}" windows)
-compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev libsqlite3-dev sqlite3 libflatbuffers-dev flatbuffers-compiler pkg-config)
+compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev libsqlite3-dev sqlite3 libflatbuffers-dev libuv1-dev flatbuffers-compiler pkg-config)
 declare -A packages=(
     [lint]="clang-format clang-tidy clang cppcheck shellcheck ${compilers[*]}"
     [unit]="clang libclang-rt-14-dev ${compilers[*]}"

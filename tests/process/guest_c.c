@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest of the process tests in C.
 //
-//   guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--poll] [--later SLOTS]
-//       [--name NAME] [--spare]
+//   guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] [--poll | --loop]
+//       [--later SLOTS] [--name NAME] [--spare]
 //
 // It prints "attached SLOTS", "ready", then "ended" when its workers have ended, and why if not in
 // order; or "failed STATUS TEXT". With --again it attaches anew whenever a host ended, until there
 // is none within the attach timeout; with --reconnect the library does so. With --poll it serves
-// from a loop of its own instead of workers; with --later one worker serves so many slots and
-// leaves all answers to other threads; with --spare it waits for slots. Any line on its standard
-// input, or the end of that, ends it. From the environment: SEALED_FOLDER, where a sealed region is
-// offered; ANY_OWNER, whose presence lets the host be anybody; GUEST_USER, the user to become
-// first.
+// from a loop of its own instead of workers, with --loop from one that waits by epoll; with --later
+// one worker serves so many slots and leaves all answers to other threads; with --spare it waits
+// for slots. Any line on its standard input, or the end of that, ends it. From the environment:
+// SEALED_FOLDER, where a sealed region is offered; ANY_OWNER, whose presence lets the host be
+// anybody; GUEST_USER, the user to become first.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -21,8 +21,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <simpleipc/event_loop.h>
 #include <simpleipc/simpleipc.h>
 
+#include "epoll_loop.h"
 #include "handler.h"
 #include "later.h"
 #include "resources.h"
@@ -32,6 +34,7 @@ struct options {
     sipc_guest_options guest;
     bool again;
     bool poll;
+    bool loop;
     unsigned later; // threads that answer; 0: the handler does
 };
 
@@ -68,6 +71,22 @@ static void fail(sipc_status status) {
     fflush(stdout);
 }
 
+static sipc_status serve_in_loop(sipc_guest *guest) {
+    intptr_t descriptor;
+    sipc_status status = sipc_guest_descriptor(guest, &descriptor);
+    if (status) return status;
+    epoll_loop_open(descriptor);
+    say("ready");
+    while (status == SIPC_OK) {
+        status = sipc_guest_arm(guest);
+        if (status) break;
+        epoll_loop_wait();
+        status = sipc_guest_poll(guest, handle_message, NULL, NULL);
+    }
+    epoll_loop_close();
+    return status == SIPC_CLOSED ? SIPC_OK : status;
+}
+
 // Returns SIPC_OK if it ended in order.
 static sipc_status serve(sipc_guest *guest, const struct options *options) {
     sipc_status status = SIPC_OK;
@@ -79,6 +98,7 @@ static sipc_status serve(sipc_guest *guest, const struct options *options) {
         }
         return status == SIPC_CLOSED ? SIPC_OK : status;
     }
+    if (options->loop) return serve_in_loop(guest);
     status = sipc_guest_start(guest, options->later ? leave_message : handle_message, NULL);
     if (status) return status == SIPC_CLOSED ? SIPC_OK : status;
     say("ready");
@@ -115,6 +135,8 @@ static bool read_options(int count, char **words, struct options *options) {
             options->guest.reconnect = 1;
         else if (strcmp(words[i], "--poll") == 0)
             options->poll = true;
+        else if (strcmp(words[i], "--loop") == 0)
+            options->loop = true;
         else if (strcmp(words[i], "--later") == 0 && i + 1 < count)
             options->later = options->guest.slots_per_worker = (uint32_t)atoi(words[++i]);
         else if (strcmp(words[i], "--spare") == 0)
@@ -135,7 +157,7 @@ int main(int count, char **words) {
     struct options options = {0};
     if (!read_options(count, words, &options)) {
         fprintf(stderr, "usage: guest_c NAME [--workers N] [--attach-ms N] [--again] [--reconnect] "
-                        "[--poll] [--later SLOTS]\n");
+                        "[--poll | --loop] [--later SLOTS]\n");
         return 2;
     }
     const char *user = getenv("GUEST_USER");

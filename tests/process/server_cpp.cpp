@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // server_c over DirectHost.h, with the same arguments and lines.
+#include "DirectEventLoop.h"
 #include "DirectHost.h"
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "epoll_loop.h"
 #include "handler.h"
 #include "resources.h"
 
@@ -37,6 +39,23 @@ shm::Error poll_until_told(shm::DirectHost &host) {
     return error;
 }
 
+shm::Error loop_until_told(shm::DirectHost &host) {
+    intptr_t descriptor = -1;
+    const shm::Handler handler = handle;
+    shm::Error error = shm::GetDescriptor(host, descriptor);
+    if (error) return error;
+    epoll_loop_open(descriptor);
+    epoll_loop_add_input();
+    say("ready");
+    while (!error) {
+        error = shm::Arm(host);
+        if (error || !epoll_loop_wait()) break;
+        error = host.Poll(handler);
+    }
+    epoll_loop_close();
+    return error;
+}
+
 shm::Error serve_until_told(shm::DirectHost &host) {
     char byte;
     shm::Error error = host.Serve(handle);
@@ -51,8 +70,9 @@ shm::Error serve_until_told(shm::DirectHost &host) {
 
 int main(int count, char **words) {
     const bool polls = count == 5 && std::strcmp(words[4], "--poll") == 0;
-    if (count != 4 && !polls) {
-        std::fprintf(stderr, "usage: server_cpp NAME GUEST_SLOTS DATA_SIZE [--poll]\n");
+    const bool loops = count == 5 && std::strcmp(words[4], "--loop") == 0;
+    if (count != 4 && !polls && !loops) {
+        std::fprintf(stderr, "usage: server_cpp NAME GUEST_SLOTS DATA_SIZE [--poll | --loop]\n");
         return 2;
     }
     resources_settle();
@@ -64,7 +84,9 @@ int main(int count, char **words) {
         shm::Error error =
             host.Create(words[1], 1, static_cast<uint32_t>(std::atoi(words[3])), options);
         if (error) return fail(error);
-        error = polls ? poll_until_told(host) : serve_until_told(host);
+        error = polls   ? poll_until_told(host)
+                : loops ? loop_until_told(host)
+                        : serve_until_told(host);
         if (error) return fail(error);
     }
     resources_expect(&before);

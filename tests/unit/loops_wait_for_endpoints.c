@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "descriptor.h"
 #include "internal/host.h"
 #include "left_behind.h"
 #include "pair.h"

@@ -30,8 +30,4 @@ void make_real_event(const struct sipc_os_object *object, enum sipc_side side,
                      struct sipc_event *event);
 void free_real_event(struct sipc_event *event);
 
-// Whether what an event loop waits for is ready, or becomes so within that time.
-#define WITHOUT_END (-1)
-bool descriptor_is_ready(intptr_t descriptor, int milliseconds);
-
 #endif

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../descriptor.h"
 #include "../left_behind.h"
 
 // Entries of a folder whose name contains the text.

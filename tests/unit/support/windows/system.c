@@ -9,6 +9,7 @@
 
 #include <tlhelp32.h>
 
+#include "../descriptor.h"
 #include "../left_behind.h"
 
 static unsigned threads_of_this_process(void) {
