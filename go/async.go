@@ -4,7 +4,7 @@ package shm
 
 import "context"
 
-// AsyncCaller starts calls of the host that complete later, each by a channel. It owns a pipeline, and one goroutine that
+// AsyncCaller starts calls of the host that complete later, each by a channel of its own or many by one. It owns a pipeline, and one goroutine that
 // reaps; that costs nothing while no call is in flight.
 //
 // All methods may be called from several goroutines at a time.
@@ -39,6 +39,24 @@ func (a *AsyncCaller) TryGo(ctx context.Context, messageID uint32, request, resp
 	return a.start(ctx, Submission{MessageID: messageID, Request: request, Response: response}, (*Pipeline).Submit)
 }
 
+// Submit starts a call whose completion comes on that channel, with the submission's Tag: one channel for many calls, to be
+// selected on with others. It does not wait for room. After an error, which is one of Pipeline.Submit, nothing will come;
+// ErrInvalidArgument also if the channel has no buffer.
+//
+// Let the channel have room for all that is open. One that is full holds up the completions of all calls, and Close, until
+// somebody receives.
+func (a *AsyncCaller) Submit(ctx context.Context, submission Submission, completions chan<- Completion) error {
+	if cap(completions) == 0 {
+		return callError(ErrInvalidArgument, NotStarted, nil, "the channel has no room for a completion; give it a buffer")
+	}
+	submission.reply = completions
+	if err := a.pipeline.Submit(ctx, submission); err != nil {
+		return err
+	}
+	a.wake()
+	return nil
+}
+
 func (a *AsyncCaller) start(ctx context.Context, submission Submission,
 	submit func(*Pipeline, context.Context, Submission) error) <-chan Completion {
 	reply := make(chan Completion, 1) // who reaps never waits for who hears of it
@@ -47,11 +65,16 @@ func (a *AsyncCaller) start(ctx context.Context, submission Submission,
 		reply <- Completion{Err: err}
 		return reply
 	}
+	a.wake()
+	return reply
+}
+
+// wake tells the goroutine that reaps of a call.
+func (a *AsyncCaller) wake() {
 	select {
 	case a.started <- struct{}{}:
 	default: // it will look anyway
 	}
-	return reply
 }
 
 // Close gives up the calls in flight, which complete with ErrClosed or ErrClosedMaybeExecuted if there is no response. It

@@ -658,6 +658,38 @@ func TestEachCallCompletesByItsChannel(t *testing.T) {
 	}
 }
 
+// A loop over select hears of the calls and of other things.
+func TestManyCallsCompleteByOneChannel(t *testing.T) {
+	bounded(t)
+	_, peers, a := newAsyncCaller(t, 4)
+	serveAll(t, peers)
+	const total = 500
+	completions := make(chan Completion, 4)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	var sent, told uint64
+	for ticks := 0; told < total || ticks == 0; {
+		for sent < total && a.Submit(context.Background(), submissionOf(sent), completions) == nil {
+			sent++
+		}
+		select {
+		case c := <-completions:
+			expectAnswered(t, &c)
+			told++
+		case <-tick.C:
+			ticks++
+		}
+	}
+	for _, unfit := range []chan Completion{nil, make(chan Completion)} {
+		expectCallError(t, a.Submit(context.Background(), submissionOf(0), unfit), ErrInvalidArgument, NotStarted)
+	}
+	a.Close()
+	expectCallError(t, a.Submit(context.Background(), submissionOf(0), completions), ErrClosed, NotStarted)
+	if len(completions) != 0 {
+		t.Errorf("%d completions too many", len(completions))
+	}
+}
+
 func TestACallEndsWithItsContext(t *testing.T) {
 	bounded(t)
 	_, peers, a := newAsyncCaller(t, 1)
