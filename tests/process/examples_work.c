@@ -145,6 +145,39 @@ static void structs_with_go(struct run *run) {
     structs_pair(run, EXAMPLES_BUILD "/example_structs_go_guest");
 }
 
+// Sums are those of the same letters on both sides, so that nothing is lost and nothing comes
+// twice.
+static void streams_with(struct run *run, const char *guest) {
+    static const char *const told[] = {"sent 25 %",
+                                       "sent 50 %",
+                                       "sent 75 %",
+                                       "sent 100 %",
+                                       "the guest says: 8388608 letters came, sum c615571c594674e9",
+                                       "received 25 %",
+                                       "received 50 %",
+                                       "received 75 %",
+                                       "received 100 %",
+                                       "8388608 letters came, sum c615571c594674e9",
+                                       "the stream's progress function aborted it"};
+    peer_start(&run->guest, guest, run->region, NULL);
+    peer_start(&run->host, EXAMPLES_BUILD "/example_stream_host", run->region, NULL);
+    for (unsigned i = 0; i < COUNT_OF(told); i++)
+        assert_string_equal(peer_hear(&run->host), told[i]);
+    const char *early = peer_hear(&run->guest);
+    assert_non_null(strstr(early, "a transfer has ended early: "));
+    assert_non_null(strstr(early, "the stream's progress function aborted it"));
+    peer_finish(&run->host);
+    peer_finish(&run->guest);
+}
+
+static void streams_with_c(struct run *run) {
+    streams_with(run, EXAMPLES_BUILD "/example_stream_guest");
+}
+
+static void streams_with_go(struct run *run) {
+    streams_with(run, EXAMPLES_BUILD "/example_stream_go_guest");
+}
+
 // ---- The README --------------------------------------------------------------------------------
 
 struct text {
@@ -230,6 +263,8 @@ int main(void) {
         {"many guests, one of which is replaced under load", many_guests, 20, ONCE},
         {"plain structs in place, the guest in C", structs_with_c, 20, ONCE},
         {"plain structs in place, the guest in Go", structs_with_go, 20, ONCE},
+        {"streams with progress and an abort, the guest in C", streams_with_c, 20, ONCE},
+        {"streams with progress and an abort, the guest in Go", streams_with_go, 20, ONCE},
         {"the host in C++ and the guest in Go", cpp_and_go_pair, 20, ONCE},
         {"the guest in Go that calls its host in C++ back", guest_that_calls_back, 20, ONCE},
         {"jobs that are answered later, in C++ and Go", jobs_that_are_answered_later, 20, ONCE},

@@ -1,4 +1,4 @@
-module github.com/xll-gen/shm/examples/later-answers/go
+module github.com/xll-gen/shm/examples/stream/go
 
 go 1.18
 
