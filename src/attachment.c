@@ -385,7 +385,7 @@ uint32_t sipc_attachment_slots(const struct sipc_attachment *attachment) {
 
 void sipc_attachment_offer_streams(struct sipc_attachment *attachment,
                                    struct sipc_streams *streams) {
-    sipc_service_offer_streams(&attachment->service, streams);
+    sipc_service_offer_streams(&attachment->service, streams, NULL);
 }
 
 sipc_status sipc_attachment_start(struct sipc_attachment *attachment, sipc_handler handler,

@@ -4,6 +4,7 @@
 
 #include "internal/errors.h"
 #include "internal/host.h"
+#include "internal/streams.h"
 
 #define DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
 #define DEFAULT_MODE 0600u
@@ -53,6 +54,14 @@ static sipc_status check_options(uint32_t data_size, sipc_host_options *options)
     return sipc_wait_policy_check(&options->wait);
 }
 
+// A process may have died: of one that serves calls learn, of one that calls streams.
+static void look_at_guests(void *context) {
+    struct sipc_host *host = context;
+    sipc_pool_look(&host->calls.pool);
+    struct sipc_streams *streams = sipc_host_streams(host);
+    if (streams) sipc_streams_look(streams);
+}
+
 static sipc_status make_calls(struct sipc_host *host, const sipc_host_options *options) {
     const struct sipc_region *region = &host->region;
     const uint32_t count = region->geometry.host_slots;
@@ -67,8 +76,7 @@ static sipc_status make_calls(struct sipc_host *host, const sipc_host_options *o
         session->caller.waiter.context = session;
         session->caller.moves = &sipc_session_moves;
     }
-    struct sipc_pool *pool = &host->calls.pool;
-    return sipc_os_watch_start(sipc_pool_look, pool, &pool->watch);
+    return sipc_os_watch_start(look_at_guests, host, &host->calls.pool.watch);
 }
 
 static void release(struct sipc_host *host) {

@@ -264,7 +264,7 @@ static SIPC_SELDOM void handle_unknown(const struct sipc_responder *responder,
         slot->request_capacity <= SIPC_STREAM_PIECE || slot->response_capacity <= SIPC_STREAM_PIECE)
         return;
     sipc_response response = {.data = slot->response, .capacity = slot->response_capacity};
-    sipc_streams_answer(responder->streams, slot, request, &response);
+    sipc_streams_answer(responder->streams, slot, responder->callers, request, &response);
     fields->outcome = SIPC_ANSWER_OK;
     fields->size = response.size;
 }

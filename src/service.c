@@ -50,10 +50,14 @@ static struct sipc_streams *streams_of(const struct sipc_service *service) {
     return atomic_load_explicit(&service->streams, memory_order_acquire);
 }
 
-void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams) {
+void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams,
+                                struct sipc_os_watch *callers) {
     // Release: a notice of the peer's death may look for them by now.
     atomic_store_explicit(&service->streams, streams, memory_order_release);
-    for (uint32_t i = 0; i < service->slot_count; i++) service->responders[i].streams = streams;
+    for (uint32_t i = 0; i < service->slot_count; i++) {
+        service->responders[i].streams = streams;
+        service->responders[i].callers = callers;
+    }
 }
 
 static int by_slot(const void *one, const void *other) {

@@ -44,7 +44,7 @@ static sipc_status take_slots(sipc_host *host, const sipc_serve_options *options
     if (status) return status;
     for (uint32_t i = 0; i < count; i++)
         sipc_service_add(&host->service, &host->region.slots[first + i], &identity, &options->wait);
-    sipc_service_offer_streams(&host->service, host->streams);
+    sipc_service_offer_streams(&host->service, sipc_host_streams(host), host->calls.pool.watch);
     return sipc_service_divide(&host->service, workers ? (count + workers - 1) / workers : 1);
 }
 
@@ -131,7 +131,8 @@ sipc_status sipc_host_serve_streams(sipc_host *host, sipc_streams *streams) {
     else if (sipc_load_relaxed(&host->serving) != SIPC_NOT_SERVING)
         status = sipc_fail(SIPC_BUSY, "the host serves its guest slots already");
     else
-        host->streams = streams;
+        // Release: a notice of death may look at them from here on.
+        atomic_store_explicit(&host->streams, streams, memory_order_release);
     sipc_unlock(&host->lock);
     return status;
 }

@@ -230,6 +230,7 @@ static void next_answered(struct conversation *talk, const sipc_completion *comp
     }
     const uint8_t *piece = (const uint8_t *)completion->response + SIPC_STREAM_PIECE;
     const uint32_t size = completion->response_size - SIPC_STREAM_PIECE;
+    if (talk->status != SIPC_OK) return; // it comes too late
     talk->quiet = size == 0;
     if (size == 0 && !(answer.flags & SIPC_STREAM_LAST)) {
         nothing_yet(talk);
@@ -336,14 +337,16 @@ static bool may_send(const struct conversation *talk) {
     return !talk->whole && talk->data < most && talk->next - talk->oldest < talk->depth;
 }
 
-// And one for the request, which may have to be taken before there is more of the response.
+// And one for the request, which may have to be taken before there is more of the response; or for
+// the farewell.
 static bool may_wish(const struct conversation *talk) {
     if (talk->response.last_seen) return false;
     const bool idle = talk->data == 0 && talk->wishes == 0 && talk->whole;
     if (talk->quiet && !idle) return false;
     // As long as one answer is late all others may bring pieces that have to wait for it.
     const uint32_t asked = talk->wishes + talk->response.ahead;
-    if (talk->whole) return asked < (talk->flowing ? talk->depth : 1);
+    const uint32_t all = talk->depth > 2 ? talk->depth - 1 : talk->depth;
+    if (talk->whole) return asked < (talk->flowing ? all : 1);
     const uint32_t most = talk->flowing && talk->depth > 3 ? talk->depth / 2 : 1;
     return talk->depth > 1 && asked < most;
 }
@@ -358,11 +361,41 @@ static void send_what_may_be_sent(struct conversation *talk) {
         if (!send_piece(talk)) break;
 }
 
-// ---- The course of it --------------------------------------------------------------------------
+// ---- An abort by another thread ----------------------------------------------------------------
 
 static bool is_aborted(const sipc_stream_call *call) {
     return __atomic_load_n(&call->aborted, __ATOMIC_ACQUIRE) != 0;
 }
+
+// From here on who aborts rouses this thread. Either it finds the pipeline, or its word is seen.
+static void let_be_roused(struct conversation *talk) {
+    __atomic_store_n(&talk->call->waiting, talk->pipeline, __ATOMIC_SEQ_CST);
+}
+
+// Nobody does any more, and the pipeline waits as ever.
+static void let_be(struct conversation *talk) {
+    sipc_stream_call *call = talk->call;
+    __atomic_store_n(&call->waiting, NULL, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&call->rousing, __ATOMIC_SEQ_CST) != 0) sipc_os_yield();
+    sipc_pipeline_forget_rouse(talk->pipeline);
+}
+
+void sipc_stream_abort(sipc_stream_call *call) {
+    __atomic_fetch_add(&call->rousing, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&call->aborted, 1, __ATOMIC_SEQ_CST);
+    sipc_pipeline *pipeline = __atomic_load_n(&call->waiting, __ATOMIC_SEQ_CST);
+    if (pipeline) sipc_pipeline_rouse(pipeline);
+    __atomic_fetch_sub(&call->rousing, 1, __ATOMIC_SEQ_CST);
+}
+
+// False: the stream has failed by now, or before.
+static bool goes_on(struct conversation *talk) {
+    if (talk->status == SIPC_OK && is_aborted(talk->call))
+        fail(talk, SIPC_STREAM_ABORTED, "sipc_stream_abort() was called");
+    return talk->status == SIPC_OK;
+}
+
+// ---- The course of it --------------------------------------------------------------------------
 
 static void wait_for_one(struct conversation *talk, uint64_t wait_ns) {
     sipc_status status = sipc_pipeline_reap(talk->pipeline, 1, wait_ns, NULL);
@@ -384,10 +417,10 @@ static void open_stream(struct conversation *talk) {
                                              .response_limit = talk->response.limit,
                                              .message_id = call->message_id,
                                              .window = talk->depth};
-    if (submit(talk, SIPC_MESSAGE_STREAM_OPEN, TAG_OPEN, &opening, sizeof opening))
-        drain(talk, SIPC_FOREVER);
-    else
+    if (!submit(talk, SIPC_MESSAGE_STREAM_OPEN, TAG_OPEN, &opening, sizeof opening))
         fail(talk, SIPC_ALL_SLOTS_BUSY, "no slot became free for the stream");
+    while (goes_on(talk) && sipc_pipeline_in_flight(talk->pipeline) > 0)
+        wait_for_one(talk, SIPC_FOREVER);
     // Who serves may have come only now.
     if (talk->status == SIPC_OK && !sipc_pipeline_carry_streams(talk->pipeline))
         fail(talk, SIPC_STREAM_LOST, "the slots of the stream are served by several guests by now");
@@ -402,11 +435,7 @@ static void check_reach(struct conversation *talk) {
 }
 
 static void converse(struct conversation *talk) {
-    while (talk->status == SIPC_OK && !sipc_stream_intake_is_whole(&talk->response)) {
-        if (is_aborted(talk->call)) {
-            fail(talk, SIPC_STREAM_ABORTED, "sipc_stream_abort() was called");
-            break;
-        }
+    while (!sipc_stream_intake_is_whole(&talk->response) && goes_on(talk)) {
         send_what_may_be_sent(talk);
         check_reach(talk);
         if (talk->status != SIPC_OK) break;
@@ -427,32 +456,41 @@ static bool is_heard(const struct conversation *talk) {
            talk->status != SIPC_REGION_LOST_MAYBE_EXECUTED;
 }
 
-static void take_leave(struct conversation *talk) {
+// False: it was not sent, for want of a slot.
+static bool send_farewell(struct conversation *talk) {
     const bool failed = talk->status != SIPC_OK;
-    drain(talk, failed ? FAREWELL_NS : SIPC_FOREVER);
-    if (!is_heard(talk)) return;
     uint8_t farewell[sizeof(struct sipc_stream_end) + SIPC_STREAM_MAX_TEXT];
     const struct sipc_stream_end head = {.stream = talk->stream,
                                          .reason = failed ? SIPC_STREAM_ABORTED_BY_CALLER
                                                           : SIPC_STREAM_FINISHED};
     uint32_t room, size = 0;
-    if (!sipc_pipeline_request(talk->pipeline, &room)) return;
+    if (!sipc_pipeline_request(talk->pipeline, &room)) return false;
     if (room > sizeof farewell) room = sizeof farewell;
     memcpy(farewell, &head, sizeof head);
     for (; failed && size < room - sizeof head && talk->text[size]; size++)
         farewell[sizeof head + size] = (uint8_t)talk->text[size];
     // What becomes of it changes nothing: the response is there, or the failure is known.
-    if (!sipc_pipeline_submit(talk->pipeline, SIPC_MESSAGE_STREAM_END, farewell,
-                              (uint32_t)(sizeof head + size), talk->call->timeout_ns,
-                              (uint64_t)TAG_END << TAG_KIND_SHIFT))
+    return !sipc_pipeline_submit(talk->pipeline, SIPC_MESSAGE_STREAM_END, farewell,
+                                 (uint32_t)(sizeof head + size), talk->call->timeout_ns,
+                                 (uint64_t)TAG_END << TAG_KIND_SHIFT);
+}
+
+// Of a failure the other side hears at once if a slot is free, whatever else is in flight.
+static void take_leave(struct conversation *talk) {
+    const bool failed = talk->status != SIPC_OK;
+    const bool told = failed && is_heard(talk) && send_farewell(talk);
+    drain(talk, failed ? FAREWELL_NS : SIPC_FOREVER);
+    if (!told && is_heard(talk) && send_farewell(talk))
         drain(talk, failed ? FAREWELL_NS : SIPC_FOREVER);
 }
 
 // Success is success also if something that is not needed any more was still in flight.
 static sipc_status run(struct conversation *talk) {
     sipc_stream_call *call = talk->call;
+    let_be_roused(talk);
     open_stream(talk);
     if (talk->status == SIPC_OK) converse(talk);
+    let_be(talk);
     const sipc_status status = talk->status;
     take_leave(talk);
     sipc_pipeline_close(talk->pipeline);
@@ -559,10 +597,6 @@ sipc_status sipc_calls_stream(struct sipc_calls *calls, sipc_stream_call *call) 
 sipc_status sipc_host_stream(sipc_host *host, sipc_stream_call *call) {
     sipc_status status = sipc_host_check(host);
     return status ? status : sipc_calls_stream(&host->calls, call);
-}
-
-void sipc_stream_abort(sipc_stream_call *call) {
-    __atomic_store_n(&call->aborted, 1, __ATOMIC_RELEASE);
 }
 
 void sipc_stream_free(sipc_stream_call *call) {

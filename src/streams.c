@@ -361,8 +361,17 @@ static void begin_stream(sipc_streams *streams, sipc_stream *stream,
     sipc_unlock(&streams->lock);
 }
 
+// Nobody knows its process: its claim is waited for. Of one that has gone by now the watch tells as
+// well. Without a watch the stream ends when it was idle for too long.
+static void watch_caller(struct sipc_os_watch *watch, const sipc_stream *stream) {
+    const struct sipc_os_process unknown = {.id = stream->caller_claim}; // each claim's its own
+    if (watch && stream->caller_claim != SIPC_CLAIM_HOST)
+        (void)sipc_os_watch_claim(watch, stream->object, stream->caller_claim, &unknown);
+}
+
 static void answer_open(sipc_streams *streams, const struct sipc_slot *slot,
-                        const sipc_request *request, sipc_response *response) {
+                        struct sipc_os_watch *watch, const sipc_request *request,
+                        sipc_response *response) {
     struct sipc_stream_open opening;
     if (request->size != sizeof opening) {
         refuse(response, SIPC_OUTCOME_BROKEN, "an opening has 32 bytes");
@@ -391,6 +400,7 @@ static void answer_open(sipc_streams *streams, const struct sipc_slot *slot,
                                                 : "there is no memory for a stream");
         return;
     }
+    watch_caller(watch, stream); // it is in use, and stays until that has ended
     begin_stream(streams, stream, handler, &opening, slot->index, response);
 }
 
@@ -477,10 +487,11 @@ static void answer_end(sipc_streams *streams, const sipc_request *request,
 }
 
 void sipc_streams_answer(sipc_streams *streams, const struct sipc_slot *slot,
-                         const sipc_request *request, sipc_response *response) {
+                         struct sipc_os_watch *watch, const sipc_request *request,
+                         sipc_response *response) {
     switch (request->message_id) {
     case SIPC_MESSAGE_STREAM_OPEN:
-        answer_open(streams, slot, request, response);
+        answer_open(streams, slot, watch, request, response);
         break;
     case SIPC_MESSAGE_STREAM_DATA:
         answer_data(streams, request, response);

@@ -83,6 +83,8 @@ typedef struct sipc_stream_call {
     uint32_t allocated;  /**< Out: 1: response is the library's memory, to be freed with
                               sipc_stream_free(). */
     uint32_t aborted;    /**< The library's own, for sipc_stream_abort(). */
+    uint32_t rousing;    /**< The library's own: threads that are inside sipc_stream_abort(). */
+    void *waiting;       /**< The library's own: what such a thread rouses. */
 } sipc_stream_call;
 
 /**
@@ -110,9 +112,10 @@ SIPC_API sipc_status sipc_host_stream(sipc_host *host, sipc_stream_call *call);
 SIPC_API sipc_status sipc_guest_stream(sipc_guest *guest, sipc_stream_call *call);
 
 /**
- * Aborts a stream: its call ends with SIPC_STREAM_ABORTED as soon as one of its pieces in flight
- * has been answered, and the other side's handler is told. Does nothing once the whole response
- * came.
+ * Aborts a stream: its call waits for no piece any more and ends with SIPC_STREAM_ABORTED, once the
+ * other side was told or after a second. The handler there hears of it when its present function
+ * has returned; if that takes longer than a second and all slots of the stream are taken meanwhile,
+ * when the stream was idle for too long. Does nothing once the whole response came.
  * @param call a stream. It stays aborted: zero the struct before it is used again.
  * Threads: any, while the struct is there; also before the call.
  */

@@ -23,12 +23,13 @@ struct sipc_responder {
     bool serving;       // its slot is claimed
     bool fresh;         // a caller may take it for its predecessor (spec 9.2)
     uint32_t attendance;
-    bool taken;                   // the request in the handler was taken out of it
-    uint32_t forks;               // of the process that it belongs to
-    sipc_word pending;            // the word of the request that pends; with SIPC_ANSWERING; or 0
-    sipc_word owed;               // answers that are not complete, and SIPC_AWAITED; waited on
-    struct sipc_taken *store;     // the request that pends; NULL before the first
-    struct sipc_streams *streams; // NULL: streams are not served
+    bool taken;                    // the request in the handler was taken out of it
+    uint32_t forks;                // of the process that it belongs to
+    sipc_word pending;             // the word of the request that pends; with SIPC_ANSWERING; or 0
+    sipc_word owed;                // answers that are not complete, and SIPC_AWAITED; waited on
+    struct sipc_taken *store;      // the request that pends; NULL before the first
+    struct sipc_streams *streams;  // NULL: streams are not served
+    struct sipc_os_watch *callers; // tells of the death of who opens streams; NULL: nobody asks it
     struct sipc_waiter waiter;
 };
 

@@ -36,8 +36,10 @@ sipc_status sipc_service_init(struct sipc_service *service, const void *owner, u
 // Serves this slot from here on, which is claimed for it or is the host's anyway.
 void sipc_service_add(struct sipc_service *service, const struct sipc_slot *slot,
                       const struct sipc_owner *identity, const sipc_wait_policy *policy);
-// Serves these streams in the slots that were added. Before the start. NULL does nothing.
-void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams);
+// Serves these streams in the slots that were added. Before the start. NULL does nothing. The watch
+// tells of the death of callers; NULL: who serves hears of it by itself.
+void sipc_service_offer_streams(struct sipc_service *service, struct sipc_streams *streams,
+                                struct sipc_os_watch *callers);
 // Divides the slots that were added among workers, so many each. Before the start.
 sipc_status sipc_service_divide(struct sipc_service *service, uint32_t each);
 

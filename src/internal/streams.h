@@ -17,9 +17,11 @@ static inline bool sipc_is_stream_message(uint32_t message_id) {
 // ---- All of them -------------------------------------------------------------------------------
 
 // Answers a request with a stream's message id, from any number of threads at a time. The response
-// has room for a piece, or there is no stream.
+// has room for a piece, or there is no stream. The watch is to tell of the death of a guest that
+// opens one; NULL: who serves hears of its caller's death by itself.
 void sipc_streams_answer(sipc_streams *streams, const struct sipc_slot *slot,
-                         const sipc_request *request, sipc_response *response);
+                         struct sipc_os_watch *watch, const sipc_request *request,
+                         sipc_response *response);
 // A process may have died: those whose caller is gone end soon, on another thread.
 void sipc_streams_look(sipc_streams *streams);
 // Ends those that came through slots of this object, in which nobody handles requests any more.

@@ -147,7 +147,7 @@ static sipc_status make_streams(void) {
          .complete = respond_request,
          .end = end},
     };
-    const sipc_streams_options options = {.idle_ns = UINT64_C(500000000)};
+    const sipc_streams_options options = {.idle_ns = UINT64_C(60000000000)};
     return sipc_streams_create(handlers, 4, &options, &streams);
 }
 

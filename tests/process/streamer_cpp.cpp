@@ -91,7 +91,7 @@ template <class Handler> std::unique_ptr<shm::StreamHandler> make(const sipc_str
 
 void make_streams() {
     streams.emplace();
-    streams->options.idle_ns = 500000000;
+    streams->options.idle_ns = 60000000000;
     streams->On(STREAM_HASH, make<Hash>);
     streams->On(STREAM_PRODUCE, make<Producer>);
     streams->On(STREAM_FLIP, make<Flipper>);

@@ -23,7 +23,8 @@ static sipc_streams *streams;
 
 // The linker calls the one below where the library calls sipc_streams_answer().
 void __real_sipc_streams_answer(sipc_streams *served, const struct sipc_slot *slot,
-                                const sipc_request *request, sipc_response *response);
+                                struct sipc_os_watch *watch, const sipc_request *request,
+                                sipc_response *response);
 
 static uint8_t answer_bytes[CAPACITY];
 static uint32_t answer_size;
@@ -35,7 +36,7 @@ static void say(uint32_t message_id, const void *payload, uint32_t size) {
     const sipc_request request = {.data = payload, .size = size, .message_id = message_id};
     sipc_response response = {.data = answer_bytes, .capacity = CAPACITY};
     memset(answer_bytes, 0, sizeof answer_bytes);
-    __real_sipc_streams_answer(streams, &slot, &request, &response);
+    __real_sipc_streams_answer(streams, &slot, NULL, &request, &response);
     answer_size = response.size;
     assert_in_range(answer_size, SIPC_STREAM_ANSWER_TEXT, CAPACITY);
     memcpy(&answer, answer_bytes, sizeof answer);
@@ -266,12 +267,14 @@ static bool is_wish(uint32_t message_id) {
 }
 
 void __wrap_sipc_streams_answer(sipc_streams *served, const struct sipc_slot *slot,
-                                const sipc_request *request, sipc_response *response);
+                                struct sipc_os_watch *watch, const sipc_request *request,
+                                sipc_response *response);
 
 void __wrap_sipc_streams_answer(sipc_streams *served, const struct sipc_slot *slot,
-                                const sipc_request *request, sipc_response *response) {
+                                struct sipc_os_watch *watch, const sipc_request *request,
+                                sipc_response *response) {
     struct sipc_stream_answer head = {.outcome = 0};
-    __real_sipc_streams_answer(served, slot, request, response);
+    __real_sipc_streams_answer(served, slot, watch, request, response);
     const lie present = atomic_load_explicit(&told, memory_order_acquire);
     if (!present || request->message_id == SIPC_MESSAGE_STREAM_END) return;
     const size_t size = response->size < sizeof head ? response->size : sizeof head;

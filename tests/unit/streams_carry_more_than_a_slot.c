@@ -301,6 +301,44 @@ static void a_stream_may_be_aborted(void **state) {
     close_ends(&ends);
 }
 
+static struct gate held, let_go;
+
+static void hold(void) {
+    gate_open(&held);
+    gate_pass(&let_go);
+}
+
+static void abort_once_held(void *call) {
+    gate_pass(&held);
+    sipc_stream_abort(call);
+}
+
+// The handler is inside its function all the while, and hears of it when that has returned.
+static void an_abort_waits_for_no_piece(void **state) {
+    (void)state;
+    struct ends ends;
+    struct thread thread;
+    open_ends(&ends, 4, 1, NULL);
+    atomic_store(&counts.hold, hold);
+    gate_make(&held);
+    gate_make(&let_go);
+    sipc_stream_call call = {.message_id = STREAM_HOLD,
+                             .request = "one piece",
+                             .request_size = 9,
+                             .timeout_ns = SIPC_FOREVER};
+    thread_start(&thread, abort_once_held, &call);
+    assert_int_equal(sipc_host_stream(ends.host, &call), SIPC_STREAM_ABORTED);
+    assert_int_equal(atomic_load(&counts.ended), 0);
+    thread_join(&thread);
+    gate_open(&let_go);
+    while (atomic_load(&counts.ended) == 0 || sipc_streams_open(streams) > 0) give_others_time();
+    assert_int_equal(atomic_load(&counts.last_status), SIPC_STREAM_ABORTED);
+    assert_non_null(strstr(counts.text, "sipc_stream_abort()"));
+    gate_free(&held);
+    gate_free(&let_go);
+    close_ends(&ends);
+}
+
 static void a_response_has_its_limit(void **state) {
     (void)state;
     struct ends ends;
@@ -457,6 +495,7 @@ int main(int count, char **arguments) {
         PROMISE(a_handler_may_have_enough),
         PROMISE(a_sink_may_abort),
         PROMISE(a_stream_may_be_aborted),
+        PROMISE(an_abort_waits_for_no_piece),
         PROMISE(a_response_has_its_limit),
         PROMISE(the_next_guest_gets_the_slots_of_a_stream_after_its_end),
         PROMISE(bad_calls_are_refused),

@@ -208,8 +208,10 @@ static void *wait_for_lock(void *context) {
     }
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     wait->lock.l_type = F_UNLCK;
-    fcntl(wait->object, F_OFD_SETLK, &wait->lock);
+    // Before the next one can claim it: whoever watches that from then on starts a thread of its
+    // own.
     sipc_store_release(&wait->ended, 1);
+    fcntl(wait->object, F_OFD_SETLK, &wait->lock);
     sipc_store_release(&wait->watch->lock_got, 1);
     ring(wait->watch);
     return NULL;

@@ -153,6 +153,15 @@ static sipc_status take_some(void *made, sipc_stream *stream, const void *piece,
     return SIPC_OK;
 }
 
+static sipc_status take_held(void *made, sipc_stream *stream, const void *piece, uint32_t size) {
+    (void)stream;
+    (void)piece;
+    (void)size;
+    void (*const hold)(void) = atomic_load(&((struct state *)made)->counts->hold);
+    hold();
+    return SIPC_OK;
+}
+
 sipc_streams *streaming_handlers(struct streaming *counts, const sipc_streams_options *options) {
     const sipc_stream_handler handlers[] = {
         {.message_id = STREAM_ECHO, .request_limit = UINT64_C(64) << 20, .complete = echo_whole},
@@ -165,6 +174,7 @@ sipc_streams *streaming_handlers(struct streaming *counts, const sipc_streams_op
         {.message_id = STREAM_FAIL, .take = fail_late, .complete = fail_at_end},
         {.message_id = STREAM_ENOUGH, .take = take_some, .complete = respond_number},
         {.message_id = STREAM_REFUSE},
+        {.message_id = STREAM_HOLD, .take = take_held},
     };
     enum { COUNT = sizeof handlers / sizeof handlers[0] };
     sipc_stream_handler all[COUNT];

@@ -15,6 +15,7 @@ enum {
     STREAM_FAIL = 204,      // fails after 100,000 bytes, or at the request's end
     STREAM_ENOUGH = 205,    // takes 100,000 bytes or a little more; the response is how many
     STREAM_REFUSE = 206,    // fails at once
+    STREAM_HOLD = 207,      // takes pieces, and calls hold() with each
 };
 
 // The byte at an offset of each message.
@@ -28,6 +29,7 @@ struct streaming {
     _Atomic unsigned begun, ended;
     _Atomic int last_status; // of the last end
     char text[300];          // its text
+    void (*_Atomic hold)(void);
 };
 
 // Handlers of all of the above, which count in there. The caller frees them.
