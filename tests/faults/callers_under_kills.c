@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "../process/host_api.h"
+#include "../process/load.h"
 #include "../process/message.h"
 #include "../process/traffic.h"
 
@@ -21,8 +22,9 @@ static struct caller {
 } callers[CALLERS], sum;
 
 static _Atomic bool stopping;
-static _Atomic uint64_t killed_at_us;
-static struct samples known; // from the kill to the return of a call that it ended
+static _Atomic uint64_t killed_at_us, load_at_kill_us;
+// From the kill to the return of a call that it ended, beside what the load added.
+static struct samples known;
 
 // ---- Callers -----------------------------------------------------------------------------------
 
@@ -38,7 +40,10 @@ static void note(struct caller *caller, sipc_status status, uint64_t began_us) {
         bool started = status == SIPC_PEER_DIED_MAYBE_EXECUTED;
         row_expect(started || status == SIPC_PEER_DIED, "a call ended with %s: %s",
                    sipc_status_name(status), api_error_text());
-        samples_add(&known, now - atomic_load_explicit(&killed_at_us, memory_order_acquire));
+        const uint64_t took = now - atomic_load_explicit(&killed_at_us, memory_order_acquire);
+        const uint64_t load =
+            load_us() - atomic_load_explicit(&load_at_kill_us, memory_order_acquire);
+        samples_add(&known, load_taken_from(took, load));
         *(started ? &caller->maybe_executed : &caller->not_started) += 1;
     }
     atomic_fetch_add_explicit(&caller->ended, 1, memory_order_release);
@@ -65,6 +70,7 @@ static void *run_caller(void *context) {
 
 void kills_start_callers(void) {
     atomic_store_explicit(&stopping, false, memory_order_release);
+    load_watch();
     for (uint32_t i = 0; i < CALLERS; i++) {
         callers[i] = (struct caller){.index = i};
         row_expect(pthread_create(&callers[i].thread, NULL, run_caller, &callers[i]) == 0,
@@ -82,9 +88,11 @@ void kills_stop_callers(void) {
         sum.maybe_executed += callers[i].maybe_executed;
         if (callers[i].longest_us > sum.longest_us) sum.longest_us = callers[i].longest_us;
     }
+    load_watch_end();
 }
 
 void kills_note(void) {
+    atomic_store_explicit(&load_at_kill_us, load_us(), memory_order_release);
     atomic_store_explicit(&killed_at_us, row_now_us(), memory_order_release);
 }
 

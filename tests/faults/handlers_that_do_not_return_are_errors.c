@@ -6,6 +6,7 @@
 
 #include <simpleipc/simpleipc.h>
 
+#include "../process/load.h"
 #include "../process/message.h"
 #include "row.h"
 
@@ -46,9 +47,10 @@ static void expect_error(sipc_host *host, uint32_t slot, const struct ending *en
                       .request_size = 4,
                       .response = text,
                       .response_capacity = sizeof text - 1};
-    uint64_t began = row_now_us();
+    uint64_t load = load_of_thread_us(), began = row_now_us();
     sipc_status status = sipc_host_call_slot(host, slot, &call);
-    samples_add(samples, row_now_us() - began);
+    uint64_t took = row_now_us() - began;
+    samples_add(samples, load_taken_from(took, load_of_thread_us() - load));
     row_expect(status == SIPC_HANDLER_FAILED, "%s: the call ended with %s", ending->how,
                sipc_status_name(status));
     row_expect(strstr(text, ending->text) != NULL, "%s: the text is \"%s\"", ending->how, text);
@@ -61,9 +63,10 @@ static void expect_service(sipc_host *host, uint32_t slot, const struct ending *
                       .request_size = slot ? sizeof request : 6,
                       .response = response,
                       .response_capacity = sizeof response};
-    uint64_t began = row_now_us();
+    uint64_t load = load_of_thread_us(), began = row_now_us();
     sipc_status status = sipc_host_call_slot(host, slot, &call);
-    samples_add(samples, row_now_us() - began);
+    uint64_t took = row_now_us() - began;
+    samples_add(samples, load_taken_from(took, load_of_thread_us() - load));
     row_expect(status == SIPC_OK && memcmp(request, response, call.request_size) == 0,
                "%s: the next call ended with %s", ending->how, sipc_status_name(status));
 }
@@ -112,7 +115,9 @@ static void with_guest(const struct guest *guest) {
 
 static void handlers_that_do_not_return_are_errors(void) {
     row_begin("18", "handlers that panic, throw or end their thread", 60, 900);
+    load_watch();
     for (size_t i = 0; i < sizeof guests / sizeof guests[0]; i++) with_guest(&guests[i]);
+    load_watch_end();
     row_end();
 }
 

@@ -15,6 +15,7 @@
 
 #include <simpleipc/simpleipc.h>
 
+#include "../process/load.h"
 #include "../process/promises.h"
 #include "row.h"
 
@@ -27,60 +28,6 @@ enum { STEP_US = 100000 };
 
 static struct samples steps;
 
-// ---- What the machine's load adds --------------------------------------------------------------
-
-// A thread that wants to wake up every millisecond, and how long it could not: as long may each of
-// those threads have waited for a processor that a step waits for.
-static struct {
-    pthread_t thread;
-    _Atomic bool stopping;
-    _Atomic uint64_t woke_us, late_us;
-} sleeper;
-
-enum { NAP_US = 1000, NAP_IN_TIME_US = 2000 };
-
-static uint64_t lateness_us(uint64_t now_us) {
-    uint64_t slept = now_us - atomic_load_explicit(&sleeper.woke_us, memory_order_acquire);
-    return slept > NAP_IN_TIME_US && slept < UINT64_MAX / 2 ? slept - NAP_US : 0;
-}
-
-static void *sleep_lightly(void *unused) {
-    while (!atomic_load_explicit(&sleeper.stopping, memory_order_acquire)) {
-        row_sleep_us(NAP_US);
-        uint64_t now = row_now_us();
-        atomic_fetch_add_explicit(&sleeper.late_us, lateness_us(now), memory_order_acq_rel);
-        atomic_store_explicit(&sleeper.woke_us, now, memory_order_release);
-    }
-    return unused;
-}
-
-static void start_sleeper(void) {
-    atomic_store_explicit(&sleeper.woke_us, row_now_us(), memory_order_release);
-    row_expect(pthread_create(&sleeper.thread, NULL, sleep_lightly, NULL) == 0, "no thread");
-}
-
-static void end_sleeper(void) {
-    atomic_store_explicit(&sleeper.stopping, true, memory_order_release);
-    pthread_join(sleeper.thread, NULL);
-}
-
-static uint64_t late_for_load_us(void) {
-    uint64_t late = atomic_load_explicit(&sleeper.late_us, memory_order_acquire);
-    return late + lateness_us(row_now_us());
-}
-
-// What this thread has waited for a processor.
-static uint64_t waited_for_processor_us(void) {
-    char text[100] = "";
-    unsigned long long waited_ns;
-    int file = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    row_expect(file >= 0 && read(file, text, sizeof text - 1) > 0 &&
-                   sscanf(text, "%*u %llu", &waited_ns) == 1,
-               "/proc/thread-self/schedstat: \"%s\": %s", text, strerror(errno));
-    close(file);
-    return waited_ns / 1000;
-}
-
 // A step of this thread; waiting for processors is the machine's load and does not count.
 struct step {
     const char *what;
@@ -88,13 +35,13 @@ struct step {
 };
 
 static struct step begin_step(const char *what) {
-    uint64_t load = waited_for_processor_us() + late_for_load_us();
+    uint64_t load = load_of_thread_us();
     return (struct step){.what = what, .began_us = row_now_us(), .load_us = load};
 }
 
 static void end_step(const struct step *step) {
     uint64_t took = row_now_us() - step->began_us;
-    uint64_t load = waited_for_processor_us() + late_for_load_us() - step->load_us;
+    uint64_t load = load_of_thread_us() - step->load_us;
     row_expect(took <= STEP_US + load,
                "%s took %" PRIu64 " us; waiting for processors took %" PRIu64, step->what, took,
                load);
@@ -274,9 +221,10 @@ static uint32_t go_lives(unsigned times) {
     peer_expect(&guest, "ready");
     start_threads(callers, CALLERS, call_until_closed, &life);
     for (unsigned i = 0; i < times; i++) {
+        uint64_t load = load_us();
         const char *told =
             peer_ask(&guest, "ended", "%.*s", (int)row_random(20), "waits for as long as this");
-        uint64_t longest = number_in(told, "longest_us=");
+        uint64_t longest = load_taken_from(number_in(told, "longest_us="), load_us() - load);
         row_expect(longest <= STEP_US, "a step in Go took %" PRIu64 " us", longest);
         samples_add(&steps, longest);
     }
@@ -292,12 +240,14 @@ static uint32_t cpp_lives(unsigned times) {
     peer_start(&host, HOST_CPP, NULL);
     peer_expect(&host, "ready");
     for (unsigned i = 0; i < times; i++) {
+        uint64_t load = load_us();
         peer_ask(&host, "SIPC_OK", "open %s 2 4096 0 0", row_region());
-        uint64_t took = number_in(host.line, "took_us=");
+        uint64_t took = load_taken_from(number_in(host.line, "took_us="), load_us() - load);
         row_expect(took <= STEP_US, "creating in C++ took %" PRIu64 " us", took);
         if (i % 2) peer_ask(&host, "SIPC_OK", "shutdown");
+        load = load_us();
         peer_ask(&host, "SIPC_OK", "close");
-        took = number_in(host.line, "took_us=");
+        took = load_taken_from(number_in(host.line, "took_us="), load_us() - load);
         row_expect(took <= STEP_US, "closing in C++ took %" PRIu64 " us", took);
         samples_add(&steps, took);
     }
@@ -308,11 +258,11 @@ static uint32_t cpp_lives(unsigned times) {
 static void starts_and_stops_are_quick(void) {
     row_begin("19", "starts and stops, during calls, twice, from several threads", 60, 1200);
     unsigned plain = row_times(100, 4000), during_calls = row_times(100, 3000);
-    start_sleeper();
+    load_watch();
     for (unsigned i = 0; i < plain; i++) plain_life();
     for (unsigned i = 0; i < during_calls; i++) life_that_ends_during_calls(i % 10 == 0);
     unsigned go = go_lives(row_times(30, 2000)), cpp = cpp_lives(row_times(50, 1000));
-    end_sleeper();
+    load_watch_end();
     row_result("%u starts and stops in C, %u of them during calls, %u in Go, %u in C++: each step "
                "p99 %.1f ms, max %.1f ms; sanitizers silent",
                plain + during_calls, during_calls, go, cpp,

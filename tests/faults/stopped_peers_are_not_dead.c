@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "../process/host_api.h"
+#include "../process/load.h"
 #include "../process/message.h"
 #include "../process/traffic.h"
 #include "row.h"
@@ -14,7 +15,8 @@
 enum { CALLERS = 4, SLOTS = 4, DATA_SIZE = 4096, LATE_BY_US = 10000 };
 
 static _Atomic bool stopping;
-static struct samples overruns; // by which a call with an error missed its deadline
+// By which a call with an error missed its deadline, beside what the load added.
+static struct samples overruns;
 static _Atomic uint64_t answered, timed_out;
 
 static void start_guest(struct peer *guest, const char *program, const char *region) {
@@ -54,12 +56,14 @@ static void *run_caller(void *context) {
                                      .timeout_us = 1000 + row_random(40000),
                                      .sleep_us = row_random(300)};
         sipc_status status;
-        uint64_t began = row_now_us();
+        uint64_t load = load_of_thread_us(), began = row_now_us();
         row_expect(stamped_call(&call, &status), "caller %u: a wrong response", *caller);
         uint64_t took = row_now_us() - began;
+        load = load_of_thread_us() - load;
         row_expect(may_come_from_a_stopped_guest(status), "a call ended with %s: %s",
                    sipc_status_name(status), api_error_text());
-        if (took >= call.timeout_us) samples_add(&overruns, took - call.timeout_us);
+        if (took >= call.timeout_us)
+            samples_add(&overruns, load_taken_from(took - call.timeout_us, load));
         atomic_fetch_add_explicit(status ? &timed_out : &answered, 1, memory_order_relaxed);
         row_sleep_us(row_random(1000));
     }
@@ -104,7 +108,9 @@ static void stop_the_guest(const char *language, const char *program) {
     row_expect(api_open(row_region(), SLOTS, DATA_SIZE, SIPC_BACKEND_DEFAULT) == SIPC_OK, "%s",
                api_error_text());
     start_guest(&guest, program, row_region());
+    load_watch();
     stop_under_load(&guest, program, stops, milliseconds);
+    load_watch_end();
     expect_each_slot_to_serve();
     api_close();
     peer_expect(&guest, "ended");

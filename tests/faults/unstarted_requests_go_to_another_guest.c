@@ -28,6 +28,17 @@ static void start_guest(struct peer *guest, const char *program) {
     peer_expect(guest, "ready");
 }
 
+// Until somebody has the only slot that is served; and a little longer, until the request stands
+// there.
+static void await_request(sipc_host *host) {
+    sipc_session *session;
+    while (sipc_host_acquire(host, 0, 1, &session) == SIPC_OK) {
+        sipc_session_release(session);
+        row_sleep_us(1000);
+    }
+    row_sleep_us(30000);
+}
+
 // The first guest is stopped, so it does not begin the request; then it is killed. The second one
 // serves the other slot.
 static sipc_status call_of_a_killed_guest(const char *program, bool by_host, bool by_call) {
@@ -43,7 +54,7 @@ static sipc_status call_of_a_killed_guest(const char *program, bool by_host, boo
     peer_stop(&doomed);
     pthread_t thread;
     row_expect(pthread_create(&thread, NULL, call, &calling) == 0, "pthread_create");
-    row_sleep_us(30000); // the request stands in the slot by then
+    await_request(calling.host);
     start_guest(&other, program);
     peer_kill(&doomed);
     pthread_join(thread, NULL);

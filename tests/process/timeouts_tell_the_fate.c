@@ -39,7 +39,6 @@ static void slow_handler(struct run *run) {
         if (fate == NOT_STARTED) expect_executions(run, sequence, 0);
     }
     assert_int_equal(fate, MAYBE_EXECUTED);
-    expect_executions(run, sequence, 1);
     // The slot is out of use while the handler runs; then it serves again, and the late response
     // is nobody's.
     peer_ask(&run->host, "SIPC_ALL_SLOTS_BUSY", "stamped 1 %u 40 1000 0", STAMPED(40));
@@ -104,7 +103,7 @@ static void stopped_idle(struct run *run) {
 
 // Stopped inside the handler of slot 2: that request may have been executed, others were not.
 static void stopped_in_handler(struct run *run) {
-    enum { TIMEOUT_US = 100000, HANDLER_US = 1000000, ANNOUNCE = 134 };
+    enum { TIMEOUT_US = 400000, HANDLER_US = 1500000, ANNOUNCE = 134 };
     start_pair(run, SLOTS, DATA_SIZE);
     peer_say(&run->host, "stamped 2 %u 40 %u %u", ANNOUNCE, TIMEOUT_US, HANDLER_US);
     peer_expect(&run->guest, "handling");
