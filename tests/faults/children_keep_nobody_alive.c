@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "../process/load.h"
 #include "row.h"
 
 enum { SLOTS = 2, DATA_SIZE = 4096, PROMPT_US = 100000 };
@@ -70,10 +71,10 @@ static void kill_a_forked_guest(const char *successor_program) {
     peer_stop(&guest);
     peer_say(&host, "call");
     row_sleep_us(row_random(3000));
-    uint64_t killed = row_now_us();
+    struct moment killed = moment_now();
     peer_kill(&guest);
     const char *told = peer_expect(&host, "slot 0: ");
-    samples_add(&known, row_now_us() - killed);
+    samples_add(&known, us_since(killed));
     row_expect(strstr(told, "SIPC_PEER_DIED") != NULL, "\"%s\"", told);
     start_serving(&successor, successor_program);
     expect_alive(child);
@@ -97,10 +98,10 @@ static void kill_a_forked_host(const char *guest_program) {
     expect_service(&host);
     pid_t child = fork_in(&host);
     expect_service(&host);
-    uint64_t killed = row_now_us();
+    struct moment killed = moment_now();
     peer_kill(&host);
     row_expect(strcmp(peer_hear(&guest), "ended SIPC_PEER_DIED") == 0, "\"%s\"", guest.line);
-    samples_add(&known, row_now_us() - killed);
+    samples_add(&known, us_since(killed));
     expect_alive(child);
     peer_finish(&guest);
     peer_ask(&next, "SIPC_OK ", "open %s %d %d 0 0", row_region(), SLOTS, DATA_SIZE);
@@ -150,11 +151,13 @@ static void children_keep_nobody_alive(void) {
     row_begin("15", "fork, the child sleeps, the parent dies", 60, 600);
     row_expect(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "cannot adopt children");
     unsigned times = row_times(10, 300);
+    load_watch();
     for (unsigned i = 0; i < times; i++) kill_a_forked_guest(i % 2 ? GUEST_C : GUEST_GO);
     report("C guest", times);
     for (unsigned i = 0; i < times; i++) kill_a_forked_host(i % 2 ? GUEST_C : GUEST_GO);
     report("C host", times);
     for (unsigned i = 0; i < times; i++) leave_in_order();
+    load_watch_end();
     row_result("a host and a guest that leave in order: %u times; both succeeded at once", times);
     row_end();
 }

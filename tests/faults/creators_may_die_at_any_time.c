@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "../process/load.h"
 #include "row.h"
 
 enum { SLOTS = 3, PROMPT_US = 100000 };
@@ -69,10 +70,10 @@ static void kill_a_creator(unsigned number, unsigned backend, bool large, uint32
     row_sleep_us(row_random(usual_us + 100));
     if (!has_answered(&host)) interrupted++;
     peer_kill(&host);
-    uint64_t began = row_now_us();
+    struct moment began = moment_now();
     say_open(&next, backend, large);
     peer_expect(&next, "SIPC_OK ");
-    samples_add(&started, row_now_us() - began);
+    samples_add(&started, us_since(began));
     for (unsigned slot = 0; slot < SLOTS; slot++)
         peer_ask(&next, "SIPC_OK", "stamped %u %u 40 1000000 0", slot, STAMPED(16));
     peer_ask(&next, "SIPC_OK", "close");
@@ -103,9 +104,11 @@ static void kill_creators(const char *pairing, const char *program, unsigned bac
 
 static void creators_may_die_at_any_time(void) {
     row_begin("4", "the creator killed at random times", 60, 600);
+    load_watch();
     kill_creators("futexes, C guest", GUEST_C, 1);
     kill_creators("futexes, Go guest", GUEST_GO, 1);
     kill_creators("semaphores, C guest", GUEST_C, 2);
+    load_watch_end();
     row_end();
 }
 

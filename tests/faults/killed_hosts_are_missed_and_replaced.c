@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../process/load.h"
 #include "row.h"
 
 enum { SLOTS = 4, WORKERS = SLOTS / 2, DATA_SIZE = 4096, PROMPT_US = 100000 };
@@ -42,9 +43,9 @@ static void full_service(struct peer *host) {
     row_expect(number_in(numbers, "answered=") == 40, "\"%s\"", numbers);
 }
 
-static void expect_to_know(struct peer *guest, uint64_t killed_us) {
+static void expect_to_know(struct peer *guest, struct moment killed) {
     const char *told = peer_hear(guest);
-    uint64_t took = row_now_us() - killed_us;
+    uint64_t took = us_since(killed);
     row_expect(strcmp(told, "ended SIPC_PEER_DIED") == 0, "a guest said \"%s\"", told);
     samples_add(&known, took);
 }
@@ -58,11 +59,11 @@ static void expect_silence(struct peer *guest) {
 // The next host's process has started already: what is measured is the library. Once the killed one
 // is reaped the first attempt must do.
 static void kill_and_replace(struct peer *host, struct peer *next, struct peer *guests) {
-    uint64_t killed = row_now_us();
+    struct moment killed = moment_now();
     peer_kill(host);
     say_open(next);
     peer_expect(next, "SIPC_OK ");
-    samples_add(&started, row_now_us() - killed);
+    samples_add(&started, us_since(killed));
     for (int i = 0; i < 2; i++) expect_to_know(&guests[i], killed);
 }
 
@@ -99,7 +100,9 @@ static void kill_hosts(unsigned kills) {
 static void killed_hosts_are_missed_and_replaced(void) {
     row_begin("3", "SIGKILL of the host, a C and a Go guest", 60, 900);
     unsigned kills = row_times(60, 2000);
+    load_watch();
     kill_hosts(kills);
+    load_watch_end();
     row_result("%u kills; guests knew after p99 %.1f ms, max %.1f ms; the next host had started "
                "after p99 %.1f ms, max %.1f ms",
                kills, (double)samples_percentile(&known, 99) / 1e3,

@@ -11,20 +11,6 @@ enum { PROMPT_US = 100000, PROMPT_MS = 100 };
 // For what is only bounded by a busy machine.
 enum { PATIENT_US = 1000000 };
 
-// What began then took no longer than this, beside what the load added meanwhile.
-struct moment {
-    uint64_t ms, load_us;
-};
-
-static struct moment this_moment(void) {
-    return (struct moment){.ms = now_ms(), .load_us = load_us()};
-}
-
-static void expect_prompt(struct moment began) {
-    const uint64_t took_us = (now_ms() - began.ms) * 1000;
-    assert_in_range(load_taken_from(took_us, load_us() - began.load_us), 0, PROMPT_US);
-}
-
 static void guest_first(struct run *run) {
     start_guest(run, &run->guest, "");
     start_host(run, &run->host);
@@ -105,9 +91,9 @@ static void guest_learns_of_the_hosts_death(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
     full_service(&run->host, SLOTS);
     peer_kill(&run->host);
-    struct moment began = this_moment();
+    struct moment began = moment_now();
     assert_string_equal(peer_hear(&run->guest), "ended SIPC_PEER_DIED");
-    expect_prompt(began);
+    assert_in_range(us_since(began), 0, PROMPT_US);
     peer_finish(&run->guest);
     start_host(run, &run->host);
     open_region(run, &run->host, SLOTS, DATA_SIZE, DEFAULT_BACKEND);
@@ -136,10 +122,10 @@ static void reconnecting_guest(struct run *run) {
     guest_serves(&run->guest); // it said so once
     // Told to stop while it waits for the next one, it does so at once.
     sleep_ms(50);
-    struct moment began = this_moment();
+    struct moment began = moment_now();
     peer_say(&run->guest, "stop");
     guest_ends(&run->guest);
-    expect_prompt(began);
+    assert_in_range(us_since(began), 0, PROMPT_US);
 }
 
 // ---- The race for a name -----------------------------------------------------------------------
@@ -256,10 +242,10 @@ static void killed_in_the_handler(struct run *run) {
     start_pair(run, SLOTS, DATA_SIZE);
     peer_say(&run->host, "stamped 1 %d 40 %d %d", ANNOUNCE, TIMEOUT_US, HANDLER_US);
     peer_expect(&run->guest, "handling");
-    struct moment began = this_moment();
+    struct moment began = moment_now();
     peer_kill(&run->guest);
     const char *told = peer_expect(&run->host, "SIPC_PEER_DIED_MAYBE_EXECUTED ");
-    expect_prompt(began);
+    assert_in_range(us_since(began), 0, PROMPT_US);
     assert_int_equal(number_in(told, "fate="), MAYBE_EXECUTED);
     start_guest(run, &run->guest, "");
     assert_int_equal(guest_serves(&run->guest), SLOTS);

@@ -69,6 +69,14 @@ uint64_t load_of_thread_us(void) {
     return load_us() + waited_ns / 1000;
 }
 
+struct moment moment_now(void) {
+    return (struct moment){.us = now_us(), .load_us = load_us()};
+}
+
+uint64_t us_since(struct moment began) {
+    return load_taken_from(now_us() - began.us, load_us() - began.load_us);
+}
+
 uint64_t load_taken_from(uint64_t took_us, uint64_t added_us) {
     return took_us > added_us ? took_us - added_us : 0;
 }

@@ -17,6 +17,13 @@ uint64_t load_us(void);
 // As load_us(), and beside that what the calling thread itself has waited.
 uint64_t load_of_thread_us(void);
 
+// A moment, and how long ago it is, in microseconds, beside the load that came since.
+struct moment {
+    uint64_t us, load_us;
+};
+struct moment moment_now(void);
+uint64_t us_since(struct moment began);
+
 // What is left of a time when the load that came meanwhile is taken away.
 uint64_t load_taken_from(uint64_t took_us, uint64_t added_us);
 
