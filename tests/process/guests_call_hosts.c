@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guests call their host through slots of their own, as hosts call guests: what is sent arrives,
 // each call that ends without a response tells its fate, and a death is known at once.
+#include "load.h"
 #include "promises.h"
 
 #include <string.h>
@@ -66,11 +67,16 @@ static void polls_serve(struct run *run) {
 static void deadlines(struct run *run) {
     start_server(run, NULL);
     start_caller(run, &run->host, 1);
-    // The handler sleeps for longer than the caller waits.
-    const char *late = peer_ask(&run->host, "SIPC_TIMEOUT_MAYBE_EXECUTED",
-                                "stamped %u %u 40 20000 500000", ANY_SLOT, STAMPED(16));
-    assert_int_equal(number_in(late, "fate="), MAYBE_EXECUTED);
-    assert_in_range(number_in(late, "took_us="), 20000, 10000000);
+    // The handler sleeps for longer than the caller waits. Where it was not begun in time, it is
+    // asked for again with twice the time.
+    uint64_t fate = NOT_STARTED;
+    for (unsigned timeout_us = 20000; fate == NOT_STARTED; timeout_us *= 2) {
+        const char *late = peer_ask(&run->host, "SIPC_TIMEOUT", "stamped %u %u 40 %u %u", ANY_SLOT,
+                                    STAMPED(16), timeout_us, 500000 + timeout_us);
+        fate = number_in(late, "fate=");
+        assert_in_range(number_in(late, "took_us="), timeout_us, 10000000);
+    }
+    assert_int_equal(fate, MAYBE_EXECUTED);
     const char *behind = peer_ask(&run->host, "SIPC_ALL_SLOTS_BUSY", "stamped %u %u 40 1000 0",
                                   ANY_SLOT, STAMPED(16));
     assert_int_equal(number_in(behind, "fate="), NOT_STARTED);
@@ -85,14 +91,15 @@ static void a_killed_host_is_known(struct run *run) {
     start_caller(run, &run->host, 1);
     peer_say(&run->host, "stamped %u %u 40 0 9000000", ANY_SLOT, ANNOUNCE);
     peer_expect(&run->guest, "handling");
-    uint64_t killed = now_ms();
+    struct moment killed = moment_now();
     peer_kill(&run->guest);
     const char *told = peer_expect(&run->host, "SIPC_PEER_DIED_MAYBE_EXECUTED");
+    assert_in_range(us_since(killed), 0, KNOWN_MAX_US);
     assert_int_equal(number_in(told, "fate="), MAYBE_EXECUTED);
-    assert_in_range(now_ms() - killed, 0, KNOWN_MAX_US / 1000);
+    struct moment asked = moment_now();
     told = peer_ask(&run->host, "SIPC_PEER_DIED", "stamped %u %u 40 0 0", ANY_SLOT, STAMPED(16));
     assert_int_equal(number_in(told, "fate="), NOT_STARTED);
-    assert_in_range(number_in(told, "took_us="), 0, KNOWN_MAX_US);
+    assert_in_range(us_since(asked), 0, KNOWN_MAX_US);
     end_caller(&run->host);
     // The name is free at once, and guests find the next host.
     start_server(run, NULL);
@@ -141,5 +148,8 @@ int main(void) {
         {"a killed guest leaves its slots to the next", a_killed_guest_leaves_its_slots, 30,
          EVERY_PAIRING},
     };
-    return run_promises("guest calls", GROUP_SECONDS, promises, COUNT_OF(promises));
+    load_watch();
+    int failed = run_promises("guest calls", GROUP_SECONDS, promises, COUNT_OF(promises));
+    load_watch_end();
+    return failed;
 }

@@ -101,6 +101,11 @@ static void expect_last_end(struct peer *peer, const char *status) {
     }
 }
 
+// Until a stream is served there.
+static void await_begin(struct peer *peer) {
+    while (number_in(peer_ask(peer, "open=", "ends"), "open=") == 0) sleep_ms(1);
+}
+
 static void an_abort_is_known(struct run *run) {
     for (unsigned i = 0; i < COUNT_OF(programs); i++) {
         start(run, &programs[i]);
@@ -123,7 +128,8 @@ static void a_killed_guest_is_known(struct run *run) {
     for (unsigned i = 0; i < COUNT_OF(programs); i++) {
         start(run, &programs[i]);
         peer_say(&run->host, "stream %d known 0 %" PRIu64 " 0 2000", HASH, LARGE);
-        sleep_ms(30 + 7 * i);
+        await_begin(&run->guest);
+        sleep_ms(20 + 7 * i);
         peer_kill(&run->guest);
         const char *told = peer_expect(&run->host, "SIPC_PEER_DIED_MAYBE_EXECUTED");
         assert_int_equal(number_in(told, "fate="), MAYBE_EXECUTED);
@@ -134,7 +140,8 @@ static void a_killed_guest_is_known(struct run *run) {
         // Its own calls of the host end with it, and not by the time of idle ones, which is a
         // minute.
         peer_say(&run->guest, "stream %d known 0 %" PRIu64 " 0 2000", FLIP, LARGE);
-        sleep_ms(30);
+        await_begin(&run->host);
+        sleep_ms(20);
         peer_kill(&run->guest);
         expect_last_end(&run->host, "SIPC_PEER_DIED_MAYBE_EXECUTED");
         end_peer(&run->host);
@@ -145,7 +152,8 @@ static void a_killed_host_is_known(struct run *run) {
     for (unsigned i = 0; i < COUNT_OF(programs); i++) {
         start(run, &programs[i]);
         peer_say(&run->host, "stream %d known 0 %" PRIu64 " 0 2000", FLIP, LARGE);
-        sleep_ms(30 + 7 * i);
+        await_begin(&run->guest);
+        sleep_ms(20 + 7 * i);
         peer_kill(&run->host);
         expect_last_end(&run->guest, "SIPC_PEER_DIED_MAYBE_EXECUTED");
         const char *told = peer_ask(&run->guest, "SIPC_PEER_DIED", "stream %d known 0 1 0 0", HASH);
