@@ -8,6 +8,9 @@
 #include "progress.h"
 #include "run.h"
 
+// For so long each caller runs for each start to find out what it costs.
+#define COST_NS UINT64_C(50000000)
+
 // ---- Rounds ------------------------------------------------------------------------------------
 
 void field_init(struct field *field, const struct settings *settings, struct pair *pair,
@@ -28,6 +31,7 @@ void field_init(struct field *field, const struct settings *settings, struct pai
     }
     track_init(&field->track, pair, setup->size, setup->in_place,
                (uint64_t)(settings->window_ms * 1e6));
+    field->costed = setup->costed;
 }
 
 void field_free(struct field *field) {
@@ -63,6 +67,12 @@ static void time_single_trips(struct field *field, uint32_t lane) {
     struct lane timed = field->lanes[lane];
     if (timed.contender->kind == CONTENDER_LIBRARY && timed.contender->time)
         track_window(&field->track, &timed, &field->histograms[lane]);
+}
+
+static void find_costs(struct field *field) {
+    for (uint32_t i = 0; field->costed && i < field->count; i++)
+        if (field->lanes[i].contender->kind == CONTENDER_LIBRARY)
+            track_cost(&field->track, &field->lanes[i], COST_NS);
 }
 
 void field_make_round(struct field *field) {
@@ -129,11 +139,22 @@ void field_measure(struct field *field, const struct settings *settings, uint32_
             progress_show("%u bytes, %u slots: round %u of %u", field->track.payload.size, slots,
                           field->rounds, settings->rounds);
         }
+        find_costs(field);
         pair_stop(pair);
     }
 }
 
 // ---- Report ------------------------------------------------------------------------------------
+
+double field_host_cost(const struct field *field, uint32_t lane) {
+    const struct cost *cost = &field->lanes[lane].cost;
+    return (double)cost->host_ns / (double)cost->trips;
+}
+
+double field_guest_cost(const struct field *field, uint32_t lane) {
+    const struct cost *cost = &field->lanes[lane].cost;
+    return (double)cost->guest_ns / (double)cost->trips;
+}
 
 static void write_lane(const struct field *field, uint32_t limit, uint32_t lane,
                        struct json *json) {
@@ -153,6 +174,10 @@ static void write_lane(const struct field *field, uint32_t limit, uint32_t lane,
     numbers_free(&starts);
     if (field->lanes[lane].contender->kind == CONTENDER_PEER)
         json_number(json, "times_ours_median", field_compare(field, lane, field->bare).median);
+    if (field->lanes[lane].cost.trips > 0) {
+        json_number(json, "host_cpu_ns", field_host_cost(field, lane));
+        json_number(json, "guest_cpu_ns", field_guest_cost(field, lane));
+    }
     // The other bare ones only say which of them is the limit.
     if (lane == limit || lane >= field->bare) json_numbers(json, "windows_ns", windows);
     if (field->histograms && field->histograms[lane].total)

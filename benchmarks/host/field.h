@@ -15,7 +15,8 @@ struct field_setup {
     uint32_t bare_count;
     uint32_t size;
     bool in_place;
-    bool timed; // each round has another window of the callers that can time single trips
+    bool timed;  // each round has another window of the callers that can time single trips
+    bool costed; // processor time of both sides is told
 };
 
 struct field {
@@ -28,6 +29,7 @@ struct field {
     uint32_t bare; // how many of them: the first ones
     uint32_t rounds;
     uint32_t starts;
+    bool costed;
 };
 
 void field_init(struct field *field, const struct settings *settings, struct pair *pair,
@@ -48,6 +50,9 @@ struct field_figures {
     double worst_start; // the median of the worst start: some of the cost is settled there
 };
 struct field_figures field_compare(const struct field *field, uint32_t lane, uint32_t limit);
+// The processor time of one trip on each side, where that was measured.
+double field_host_cost(const struct field *field, uint32_t lane);
+double field_guest_cost(const struct field *field, uint32_t lane);
 // The members of an object that is open.
 void field_write(const struct field *field, struct json *json);
 // A line that says how often the guest was not at rest, if it was not.

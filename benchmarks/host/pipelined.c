@@ -15,9 +15,9 @@ static void print_lane(const struct field *field, uint32_t limit, uint32_t lane,
                1e3 / field_compare(field, limit, limit).ns, field->lanes[limit].contender->name);
     else
         printf("%8s %8s %8s  %-19s", "", "", "", "");
-    printf(" %-14s %8.2f %8.2f %8.2f %8.2f %12.2f", field->lanes[lane].contender->name,
+    printf(" %-14s %8.2f %8.2f %8.2f %8.2f %12.2f %8.0f %8.0f", field->lanes[lane].contender->name,
            1e3 / figures.ns, 1 / figures.median, 1 / figures.p90, 1 / figures.p10,
-           1 / figures.worst_start);
+           1 / figures.worst_start, field_host_cost(field, lane), field_guest_cost(field, lane));
     const struct histogram *single = &field->histograms[lane];
     if (single->total)
         printf(" %8llu %8llu", (unsigned long long)histogram_percentile(single, 0.5),
@@ -41,8 +41,11 @@ static void measure(const struct settings *settings, uint32_t size, uint32_t dep
                     struct json *json) {
     struct pair pair;
     struct field field;
-    struct field_setup setup = {
-        .bare = bare_pipelines, .bare_count = BENCH_BARE_PIPELINES, .size = size, .timed = true};
+    struct field_setup setup = {.bare = bare_pipelines,
+                                .bare_count = BENCH_BARE_PIPELINES,
+                                .size = size,
+                                .timed = true,
+                                .costed = true};
     field_init(&field, settings, &pair, &setup);
     bare_pipelines_begin(settings->pinned);
     field_measure(&field, settings, depth);
@@ -54,8 +57,9 @@ static void measure(const struct settings *settings, uint32_t size, uint32_t dep
 void pipelined_measure(const struct settings *settings, struct json *json) {
     printf("M/s of one caller with so many requests in flight, %s; share: of the bare limit's\n",
            settings->group ? "one worker for all of them" : "a worker for each of them");
-    printf("%8s %8s %8s  %-19s %-14s %8s %8s %8s %8s %12s %8s %8s\n", "bytes", "depth", "bare M/s",
-           "bare is", "caller", "M/s", "share", "p10", "p90", "worst start", "p50 ns", "p99.9");
+    printf("%8s %8s %8s  %-19s %-14s %8s %8s %8s %8s %12s %8s %8s %8s %8s\n", "bytes", "depth",
+           "bare M/s", "bare is", "caller", "M/s", "share", "p10", "p90", "worst start", "host ns",
+           "guest ns", "p50 ns", "p99.9");
     json_text(json, "workers", settings->group ? "one" : "each");
     json_begin(json, "sizes", '[');
     for (uint32_t s = 0; s < settings->size_count; s++)

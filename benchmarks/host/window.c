@@ -2,6 +2,7 @@
 #include "window.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../common/control.h"
 #include "../common/system.h"
@@ -96,4 +97,26 @@ double track_window(struct track *track, struct lane *lane, struct histogram *hi
     lane->trip_ns = (double)took / (double)trips;
     lane->trips += trips;
     return lane->trip_ns;
+}
+
+// The system tells a process exactly what it has used itself, and of others what they had used when
+// they last slept or the clock ticked: so the guest is asked about at rest, before and after.
+void track_cost(struct track *track, struct lane *lane, uint64_t nanoseconds) {
+    const struct contender *contender = lane->contender;
+    const uint64_t batch = trips_of_a_window(track, lane);
+    int result = 0;
+    if (!pair_wait_for_rest(track->pair)) track->restless++;
+    const uint64_t guest = system_process_cpu_ns(track->pair->guest);
+    void *state = contender->open(track->pair, 0, &track->payload);
+    if (!state) failure_exit(1, "%s: %s", contender->name, sipc_error_text());
+    const uint64_t host = system_process_cpu_ns(getpid());
+    for (uint64_t began = system_clock_ns(); result == 0 && system_clock_ns() - began < nanoseconds;
+         lane->cost.trips += batch)
+        result = contender->run(state, &track->payload, batch);
+    lane->cost.host_ns += system_process_cpu_ns(getpid()) - host;
+    if (result != 0) contender_failed(contender, result);
+    contender->close(state);
+    if (!pair_wait_for_rest(track->pair)) track->restless++;
+    lane->cost.guest_ns += system_process_cpu_ns(track->pair->guest) - guest;
+    track->last = contender->kind;
 }

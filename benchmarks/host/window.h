@@ -10,11 +10,18 @@
 
 #define WINDOW_WARM_UP_TRIPS 100u
 
+// The processor time that trips have taken, where that is measured.
+struct cost {
+    uint64_t trips;
+    uint64_t host_ns, guest_ns;
+};
+
 // A contender in a pair, and what it learned of its pace.
 struct lane {
     const struct contender *contender;
     double trip_ns; // of its last window; 0: none yet
     uint64_t trips; // counted so far
+    struct cost cost;
 };
 
 struct track {
@@ -31,6 +38,9 @@ void track_init(struct track *track, struct pair *pair, uint32_t size, bool in_p
 void track_free(struct track *track);
 // Makes one window. Returns ns per round trip. With a histogram each trip is recorded in it.
 double track_window(struct track *track, struct lane *lane, struct histogram *histogram);
+
+// Makes trips for about so long to find out what they cost each side, and adds that to the lane's.
+void track_cost(struct track *track, struct lane *lane, uint64_t nanoseconds);
 
 // What a contender's failure means, and the process's end.
 _Noreturn void contender_failed(const struct contender *contender, int result);

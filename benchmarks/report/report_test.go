@@ -92,13 +92,14 @@ func TestAShareIsTheInverseOfARatio(t *testing.T) {
 		{"bytes": 48, "depth": 8, "contenders": [{"name": "C pipeline", "kind": "library", "ratio_median": 9}]},
 		{"bytes": 48, "depth": 16, "limit": "one line", "contenders": [
 			{"name": "one line", "kind": "bare", "median_ns": 10},
-			{"name": "C pipeline", "kind": "library", "median_ns": 12.5, "ratio_median": 1.25, "ratio_p10": 1, "ratio_p90": 2, "ratio_medians_by_start": [1.25]}]}]}`)
+			{"name": "C pipeline", "kind": "library", "median_ns": 12.5, "ratio_median": 1.25, "ratio_p10": 1, "ratio_p90": 2, "ratio_medians_by_start": [1.25],
+				"host_cpu_ns": 13.1, "guest_cpu_ns": 12.6}]}]}`)
 	r := &results{parts: map[string]*part{"pipelined-c": p}}
 	g := pipelinedGoal("", "pipelined-c", 0.7)
 	if figure, beside := g.measure(r); figure != 0.8 || beside != "p10 0.50, p90 1.00; 80.0 M/s" {
 		t.Error(figure, beside)
 	}
-	if !strings.Contains(pipelinedTable(r), "| 48 B | 16 | 100.0 M/s, one line | C pipeline | 80.00 | 0.80 | 0.50 | 1.00 | 0.80 |") {
+	if !strings.Contains(pipelinedTable(r), "| 48 B | 16 | 100.0 M/s, one line | C pipeline | 80.00 | 0.80 | 0.50 | 1.00 | 0.80 | 0 | 13 | 13 |") {
 		t.Error(pipelinedTable(r))
 	}
 	if r.ratio("pipelined-c", "C pipeline", 48) != nil {

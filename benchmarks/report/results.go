@@ -34,7 +34,9 @@ type contender struct {
 	TimesOurs float64   `json:"times_ours_median"`
 	ByStart   []float64 `json:"ratio_medians_by_start"`
 	Calls     []float64 `json:"calls_ns"`
-	Ns        histogram `json:"ns"` // of single requests, where they were timed
+	Ns        histogram `json:"ns"`          // of single requests, where they were timed
+	HostCPU   float64   `json:"host_cpu_ns"` // for each request, where that was measured
+	GuestCPU  float64   `json:"guest_cpu_ns"`
 }
 
 type size struct {

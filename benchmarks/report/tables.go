@@ -133,12 +133,12 @@ func pipelinedTable(r *results) string {
 	for _, name := range r.names("pipelined-") {
 		p := r.parts[name]
 		text += fmt.Sprintf("\n### %s: one calling thread with so many requests in flight, %s\n\nA share is that of the bare pipelined limit of the same moment.\n\n"+
-			"| bytes | in flight | bare limit | caller | M/s | share: median | p10 | p90 | worst start | rounds | ns of one: p50 | p99 | p99.9 | p99.99 | max |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n", name, workers[p.Workers])
+			"| bytes | in flight | bare limit | caller | M/s | share: median | p10 | p90 | worst start | rounds | CPU ns for each: host | guest | ns of one: p50 | p99 | p99.9 | p99.99 | max |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n", name, workers[p.Workers])
 		for _, s := range p.Sizes {
 			for _, c := range s.Contenders {
 				if c.Kind == "library" {
-					text += fmt.Sprintf("| %s | %d | %.1f M/s, %s | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %d |%s\n", bytesText(s.Bytes), s.Depth,
-						1e3/s.limitNs(), s.Limit, c.Name, 1e3/c.MedianNs, 1/c.Median, 1/c.P90, 1/c.P10, 1/percentile(c.ByStart, 1), s.Rounds, c.singles())
+					text += fmt.Sprintf("| %s | %d | %.1f M/s, %s | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %d |%s%s\n", bytesText(s.Bytes), s.Depth,
+						1e3/s.limitNs(), s.Limit, c.Name, 1e3/c.MedianNs, 1/c.Median, 1/c.P90, 1/c.P10, 1/percentile(c.ByStart, 1), s.Rounds, c.costs(), c.singles())
 				}
 			}
 		}
@@ -163,6 +163,14 @@ func streamingTable(r *results) string {
 		}
 	}
 	return text
+}
+
+// costs are the cells that tell what processor time one request took on each side.
+func (c *contender) costs() string {
+	if c.HostCPU == 0 && c.GuestCPU == 0 {
+		return " - | - |"
+	}
+	return fmt.Sprintf(" %.0f | %.0f |", c.HostCPU, c.GuestCPU)
 }
 
 // singles are the cells that tell how long one request took among those in flight.
