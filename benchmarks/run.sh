@@ -207,6 +207,12 @@ pipelined() {
     measure "pipelined-$name" "Pipelined, in turn with the bare pipelined limit: $pair" \
         "$host" pipelined --guest "$guest" --workers one --sizes 48 \
         --threads "$depths" --rounds "$rounds"
+}
+
+# pipelined_otherwise GUEST NAME TITLE: more workers, and other sizes.
+pipelined_otherwise() {
+    local guest=$1 name=$2 pair=$3
+    if ! asked pipelined || [ -n "$alone" ]; then return 0; fi
     measure "pipelined-$name-each" "The same, a worker for each request in flight: $pair" \
         "$host" pipelined --guest "$guest" --callers pipeline,pipeline-singly --workers each \
         --sizes 48 --threads "$depths_each" --rounds "$rounds_each"
@@ -246,19 +252,30 @@ throughput_otherwise() {
     done
 }
 
+# latency GUEST NAME TITLE CALLERS SIZES
+latency() {
+    local guest=$1 name=$2 pair=$3 callers=$4 sizes=$5
+    asked latency || return 0
+    measure "latency-$name" "Latency: $pair" "$host" latency --guest "$guest" \
+        --callers "$callers" --sizes "$sizes" --threads "$threads" --seconds "$seconds"
+}
+
+# throughput GUEST NAME TITLE CALLERS SIZES
+throughput() {
+    local guest=$1 name=$2 pair=$3 callers=$4 sizes=$5
+    asked throughput || return 0
+    measure "throughput-$name" "Throughput: $pair" "$host" throughput --guest "$guest" \
+        --callers "$callers" --sizes "$sizes" --threads "$threads" --seconds "$seconds"
+}
+
 # with_guest GUEST NAME TITLE CALLERS: the parts that are measured with each guest.
 with_guest() {
     local guest=$1 name=$2 pair=$3 callers=$4
     ratio "$@"
     pipelined "$guest" "$name" "$pair"
-    if asked latency; then
-        measure "latency-$name" "Latency: $pair" "$host" latency --guest "$guest" \
-            --callers "$callers" --sizes "$load_sizes" --threads "$threads" --seconds "$seconds"
-    fi
-    if asked throughput; then
-        measure "throughput-$name" "Throughput: $pair" "$host" throughput --guest "$guest" \
-            --callers "$callers" --sizes "$load_sizes" --threads "$threads" --seconds "$seconds"
-    fi
+    pipelined_otherwise "$guest" "$name" "$pair"
+    latency "$@" "$load_sizes"
+    throughput "$@" "$load_sizes"
     if asked throughput && [ "$level" != quick ]; then throughput_otherwise "$@"; fi
     if asked pairs; then
         measure "pairs-$name" "More pairs than processors: $pair" "$host" pairs --guest "$guest" \
@@ -273,6 +290,15 @@ with_guest() {
     fi
 }
 
+# The C++ guest is the C guest seen through DirectGuest: each kind of exchange, but only once.
+with_cpp_guest() {
+    [ "$level" != gate ] || return 0
+    ratio "$cpp_guest" cpp "C++ guest" send,session
+    pipelined "$cpp_guest" cpp "C++ guest"
+    latency "$cpp_guest" cpp "C++ guest" send,session 64
+    throughput "$cpp_guest" cpp "C++ guest" send,session 64
+}
+
 # guest_calls GUEST NAME TITLE CALLERS
 guest_calls() {
     local guest=$1 name=$2 pair=$3 callers=$4
@@ -283,7 +309,7 @@ guest_calls() {
 
 with_guest "$c_guest" c "C guest" session,any,send
 with_guest "$go_guest" go "Go guest" send,session
-if [ "$level" != gate ]; then ratio "$cpp_guest" cpp "C++ guest" send,session; fi
+with_cpp_guest
 guest_calls "$c_guest" c "C guest" guest-session,guest-any
 guest_calls "$cpp_guest" cpp "C++ guest" guest-any
 guest_calls "$go_guest" go "Go guest" guest-any

@@ -147,7 +147,7 @@ func peersLatencyPlot(r *results) *plot {
 
 // guestName is what a part's name says of its guest.
 func guestName(part string) string {
-	words := strings.SplitN(part, "-", 3)
+	words := strings.SplitN(strings.Replace(part, "-guest-calls-", "-", 1), "-", 3)
 	name := map[string]string{"c": "C guest", "cpp": "C++ guest", "go": "Go guest"}[words[1]]
 	if len(words) > 2 {
 		name += ", " + strings.Replace(words[2], "each", "a worker each", 1)
