@@ -406,7 +406,12 @@ sipc_status sipc_caller_finish(struct sipc_caller *caller, enum sipc_spun spun,
         return interrupted_at_once(caller, answer);
     }
     enum sipc_wait_result result = SIPC_WAIT_READY;
-    if (spun == SIPC_SPUN_IN_VAIN) result = await_answer(caller, deadline);
+    if (spun == SIPC_SPUN_IN_VAIN) {
+        const struct sipc_slot *slot = caller->slot;
+        caller->waiter.line =
+            caller->tiny ? (const void *)slot->turn : (const void *)slot->responder;
+        result = await_answer(caller, deadline);
+    }
     if (result == SIPC_WAIT_LEFT) return leave(caller, deadline, answer);
     return sipc_caller_end(caller, result, answer);
 }

@@ -71,6 +71,10 @@ static uint64_t cost_of_polls(void) {
     return cost;
 }
 
+static uint64_t time_of(uint32_t polls) {
+    return polls * cost_of_polls() / MEASURED_POLLS;
+}
+
 static uint32_t polls_of(uint64_t nanoseconds) {
     uint64_t polls = nanoseconds * MEASURED_POLLS / cost_of_polls();
     return polls < MAX_POLLS ? (uint32_t)polls : MAX_POLLS;
@@ -110,6 +114,22 @@ sipc_status sipc_wait_policy_check(const sipc_wait_policy *policy) {
     return SIPC_OK;
 }
 
+static uint32_t budget_of(const struct sipc_waiter *waiter) {
+    return waiter->spin + waiter->rest;
+}
+
+// Who waits for one slot may rest at its line for what goes beyond the least.
+static void set_budget(struct sipc_waiter *waiter, uint32_t polls) {
+    const bool rests = waiter->line_wait && waiter->asleep_as == SIPC_WAITING_ALONE;
+    waiter->spin = rests && polls > waiter->spin_min ? waiter->spin_min : polls;
+    waiter->rest = polls - waiter->spin;
+}
+
+void sipc_waiter_rest_by(struct sipc_waiter *waiter, const struct sipc_line_wait *line_wait) {
+    waiter->line_wait = line_wait;
+    set_budget(waiter, budget_of(waiter));
+}
+
 void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy,
                       sipc_word *watched, sipc_word *waiting, const sipc_word *interrupt,
                       struct sipc_event event) {
@@ -126,10 +146,13 @@ void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy
         .spin_max = budget.spin_max,
         .yields = budget.yields,
         .patience = FIRST_PATIENCE,
+        .line = watched,
     };
     if (waiter->spin > waiter->spin_max) waiter->spin = waiter->spin_max;
     if (waiter->spin < waiter->spin_min) waiter->spin = waiter->spin_min;
     waiter->spin_first = waiter->spin;
+    // Who gives numbers of polls means polls.
+    if (policy->preset != SIPC_WAIT_CUSTOM) sipc_waiter_rest_by(waiter, sipc_line_wait());
 }
 
 void sipc_waiter_turn_to(struct sipc_waiter *waiter, const struct sipc_sleep *sleep) {
@@ -138,26 +161,27 @@ void sipc_waiter_turn_to(struct sipc_waiter *waiter, const struct sipc_sleep *sl
     waiter->asleep_as = sleep->as;
     waiter->before_sleep = sleep->before;
     waiter->context = sleep->context;
+    set_budget(waiter, budget_of(waiter));
 }
 
 // ---- What a wait has taught
 // ----------------------------------------------------------------------
 
 static void spin_more(struct sipc_waiter *waiter) {
-    uint32_t more = waiter->spin * 2 + 1;
-    waiter->spin = more < waiter->spin_max ? more : waiter->spin_max;
+    uint32_t more = budget_of(waiter) * 2 + 1;
+    set_budget(waiter, more < waiter->spin_max ? more : waiter->spin_max);
 }
 
 static void spin_less(struct sipc_waiter *waiter) {
-    uint32_t less = waiter->spin / 2;
-    waiter->spin = less > waiter->spin_min ? less : waiter->spin_min;
+    uint32_t less = budget_of(waiter) / 2;
+    set_budget(waiter, less > waiter->spin_min ? less : waiter->spin_min);
 }
 
 // Who computes on our core keeps it for a time slice whenever we let go: the next waits do not
 // yield, and spin for as long as a wake costs before they sleep. More of them the oftener it
 // happens.
 static void shun_yields(struct sipc_waiter *waiter) {
-    if (waiter->spin < waiter->spin_first) waiter->spin = waiter->spin_first;
+    if (budget_of(waiter) < waiter->spin_first) set_budget(waiter, waiter->spin_first);
     uint32_t more = waiter->penalty > 0 ? SHUNNED_STEP * waiter->penalty : 1;
     waiter->penalty = more < MOST_SHUNNED ? more : MOST_SHUNNED;
     waiter->shunned = waiter->penalty;
@@ -179,7 +203,7 @@ static void learn_from_yield(struct sipc_waiter *waiter, uint64_t took) {
     waiter->penalty /= SHUNNED_STEP;
     waiter->dear = 0;
     // Others wanted this core, perhaps the peer: all that we spin keeps them off.
-    waiter->spin = waiter->spin_min;
+    set_budget(waiter, waiter->spin_min);
 }
 
 static uint32_t yields_now(struct sipc_waiter *waiter) {
@@ -317,16 +341,46 @@ static bool meet_peer(struct sipc_waiter *waiter, sipc_ready *ready, const void 
     return false;
 }
 
+// ---- Resting at the line
+// ------------------------------------------------------------------------
+
+// For as long as it would have spun. True: the wait is over, and the budget was enough.
+static bool rest_at_line(struct sipc_waiter *waiter, sipc_ready *ready, const void *role,
+                         uint64_t end) {
+    const uint64_t began = waiter->system->now();
+    uint64_t until = began + time_of(waiter->rest);
+    if (until > end) until = end;
+    bool is_ready = false;
+    uint64_t now = began;
+    while (!is_ready && now < until && !interrupted(waiter)) {
+        waiter->line_wait->watch(waiter->line);
+        // Between the two: what was written before the watch is seen, what comes later ends the
+        // rest.
+        is_ready = ready(role);
+        if (!is_ready) {
+            waiter->line_wait->rest();
+            is_ready = ready(role);
+        }
+        now = waiter->system->now();
+    }
+    if (waiter->times) sipc_counter_add(&waiter->times->spin_ns, now - began);
+    return is_ready;
+}
+
 // ---- After spinning
 // ------------------------------------------------------------------------------
 
 enum sipc_wait_result sipc_wait_slow(struct sipc_waiter *waiter, sipc_ready *ready,
                                      const void *role, struct sipc_deadline *deadline) {
-    const uint64_t began = waiter->system->now();
+    uint64_t began = waiter->system->now();
     uint64_t end = deadline->timeout == SIPC_FOREVER ? SIPC_NEVER : fix(deadline, began);
-    uint64_t before = began;
     if (waiter->spin_from != 0) sipc_waiter_count_spin(waiter, began);
     if (meet_peer(waiter, ready, role)) return SIPC_WAIT_READY;
+    if (waiter->rest > 0) {
+        if (rest_at_line(waiter, ready, role, end)) return SIPC_WAIT_READY;
+        began = waiter->system->now();
+    }
+    uint64_t before = began;
     for (uint32_t i = 0, yields = yields_now(waiter); i < yields; i++) {
         if (interrupted(waiter)) return SIPC_WAIT_INTERRUPTED;
         waiter->system->yield();

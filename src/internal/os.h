@@ -47,6 +47,9 @@ sipc_status sipc_os_pin(uint32_t processor);
 // on all of them afterwards as before.
 void sipc_os_move(void);
 
+// Whether processes may read the processor's time stamp counter. Asked on x86 only.
+bool sipc_os_counter_is_allowed(void);
+
 // ---- The shared object of a region -------------------------------------------------------------
 
 struct sipc_os_object {

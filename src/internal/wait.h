@@ -9,6 +9,7 @@
 #define SIPC_INTERNAL_WAIT_H
 
 #include "counting.h"
+#include "line_wait.h"
 #include "os.h"
 
 // A timeout becomes a point in time only when somebody asks: the fast path reads no clock.
@@ -51,20 +52,23 @@ struct sipc_waiter {
     uint64_t spin_from;           // when the spinning began that is timed; 0: none is
     uint32_t spins;               // of one who waits for several slots
     sipc_word asleep;             // private: 1 from before the last look until it is awake
-    uint32_t spin;                // the budget now, in polls
+    uint32_t spin;                // the budget now, in polls, without what is rested
     uint32_t spin_first;          // for as long as a wake costs, within the limits
     uint32_t spin_min;
     uint32_t spin_max;
     uint32_t yields;
-    bool crowded;      // the last yield gave the core to others
-    uint32_t dear;     // yields in a row that took long
-    uint32_t shunned;  // waits to come that sleep without yielding
-    uint32_t penalty;  // how many the last dear yield cost
-    bool may_move;     // its thread is the library's own
-    uint32_t steps;    // waits in a row that found the peer in step
-    uint32_t patience; // how many of them are too many
-    uint64_t turns_ns; // what the last of them took
-    uint64_t ended;    // when
+    bool crowded;                           // the last yield gave the core to others
+    uint32_t dear;                          // yields in a row that took long
+    uint32_t shunned;                       // waits to come that sleep without yielding
+    uint32_t penalty;                       // how many the last dear yield cost
+    bool may_move;                          // its thread is the library's own
+    uint32_t steps;                         // waits in a row that found the peer in step
+    uint32_t patience;                      // how many of them are too many
+    uint64_t turns_ns;                      // what the last of them took
+    uint64_t ended;                         // when
+    const struct sipc_line_wait *line_wait; // NULL: the whole budget is spun
+    const void *line;                       // that the peer mostly writes next
+    uint32_t rest;                          // of the budget, what is rested at the line
 };
 
 enum sipc_wait_result {
@@ -80,6 +84,9 @@ sipc_status sipc_wait_policy_check(const sipc_wait_policy *policy);
 void sipc_waiter_init(struct sipc_waiter *waiter, const sipc_wait_policy *policy,
                       sipc_word *watched, sipc_word *waiting, const sipc_word *interrupt,
                       struct sipc_event event);
+
+// Has it rest at the line, after it has spun for the least of its budget. NULL: it spins.
+void sipc_waiter_rest_by(struct sipc_waiter *waiter, const struct sipc_line_wait *line_wait);
 
 // What else its thread sleeps on from now on, for several slots or for one again.
 struct sipc_sleep {

@@ -45,6 +45,17 @@ static void wake(void *handle, sipc_word *word) {
     if (fake.on_wake) fake.on_wake(fake.wakes);
 }
 
+static void watch_line(const void *line) {
+    note('l');
+    fake.watched_line = line;
+}
+
+static void rest(void) {
+    note('r');
+    fake.rests++;
+    if (fake.on_rest) fake.on_rest(fake.rests);
+}
+
 static void close_nothing(void *handle) {
     (void)handle;
 }
@@ -52,6 +63,7 @@ static void close_nothing(void *handle) {
 const struct sipc_wait_system fake_wait_system = {.now = tell_time, .yield = yield, .move = move};
 const struct sipc_os_backend fake_backend = {
     .id = SIPC_BACKEND_FUTEX, .close = close_nothing, .sleep = sleep_on, .wake = wake};
+const struct sipc_line_wait fake_line_wait = {.watch = watch_line, .rest = rest};
 
 void fake_reset(void) {
     fake = (struct fake_system){.now = 1000};
