@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+static bool is_allowed(char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
 
 static sipc_status check(const char *whose, const char *name, size_t most) {
     if (!name)
@@ -20,7 +23,8 @@ static sipc_status check(const char *whose, const char *name, size_t most) {
     if (name[0] == '.')
         return sipc_fail(SIPC_BAD_NAME,
                          "the %s's name \"%s\" begins with a dot; begin it otherwise", whose, name);
-    size_t good = strspn(name, allowed);
+    size_t good = 0;
+    while (good < length && is_allowed(name[good])) good++;
     if (good != length)
         return sipc_fail(SIPC_BAD_NAME,
                          "the %s's name has the byte 0x%02x at position %zu; use A-Z a-z 0-9 . _ -",

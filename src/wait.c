@@ -6,8 +6,10 @@
 
 #define MAX_POLLS 1000000u
 
-// A yield that took longer gave the core to another thread; bare, it is a system call.
+// A yield that took longer gave the core to another thread; bare, it is a system call. But some in
+// a hundred take as long for other reasons, of which a crowd is none: it shows in most of them.
 #define GIVEN_AWAY_NS 1500u
+#define GIVEN_TO_CROWD 3u // of the last eight
 // One that took longer gave a time slice to somebody who computes.
 #define DEAR_YIELD_NS 1000000u
 #define MANY_DEAR 3u
@@ -187,9 +189,17 @@ static void shun_yields(struct sipc_waiter *waiter) {
     waiter->shunned = waiter->penalty;
 }
 
+static uint32_t given_away(const struct sipc_waiter *waiter) {
+    uint32_t count = 0;
+    for (uint32_t left = waiter->given_away; left > 0; left &= left - 1) count++;
+    return count;
+}
+
 static void learn_from_yield(struct sipc_waiter *waiter, uint64_t took) {
     bool dear = took > DEAR_YIELD_NS;
-    waiter->crowded = took > GIVEN_AWAY_NS && !dear;
+    const bool given = took > GIVEN_AWAY_NS && !dear;
+    waiter->given_away = (uint8_t)(waiter->given_away << 1 | given);
+    waiter->crowded = given && given_away(waiter) >= GIVEN_TO_CROWD;
     if (dear) {
         // Once or twice it may have been others like us, who had much to exchange.
         if (waiter->penalty > 0 || ++waiter->dear >= MANY_DEAR) shun_yields(waiter);

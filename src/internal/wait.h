@@ -57,15 +57,16 @@ struct sipc_waiter {
     uint32_t spin_min;
     uint32_t spin_max;
     uint32_t yields;
-    bool crowded;                           // the last yield gave the core to others
-    uint32_t dear;                          // yields in a row that took long
-    uint32_t shunned;                       // waits to come that sleep without yielding
-    uint32_t penalty;                       // how many the last dear yield cost
-    bool may_move;                          // its thread is the library's own
-    uint32_t steps;                         // waits in a row that found the peer in step
-    uint32_t patience;                      // how many of them are too many
-    uint64_t turns_ns;                      // what the last of them took
-    uint64_t ended;                         // when
+    uint8_t given_away; // a bit for each of the last eight yields: it gave the core to others
+    bool crowded;       // so did the last one, and not by chance
+    uint32_t dear;      // yields in a row that took long
+    uint32_t shunned;   // waits to come that sleep without yielding
+    uint32_t penalty;   // how many the last dear yield cost
+    bool may_move;      // its thread is the library's own
+    uint32_t steps;     // waits in a row that found the peer in step
+    uint32_t patience;  // how many of them are too many
+    uint64_t turns_ns;  // what the last of them took
+    uint64_t ended;     // when
     const struct sipc_line_wait *line_wait; // NULL: the whole budget is spun
     const void *line;                       // that the peer mostly writes next
     uint32_t rest;                          // of the budget, what is rested at the line
