@@ -310,6 +310,10 @@ guest_calls() {
 with_guest "$c_guest" c "C guest" session,any,send
 with_guest "$go_guest" go "Go guest" send,session
 with_cpp_guest
+if asked start && [ "$level" != gate ]; then
+    measure start-c-one "Create and attach, one worker for all slots: C guest" "$host" start \
+        --guest "$c_guest" --threads 64 --sizes 4096 --rounds "$starts" --workers one
+fi
 guest_calls "$c_guest" c "C guest" guest-session,guest-any
 guest_calls "$cpp_guest" cpp "C++ guest" guest-any
 guest_calls "$go_guest" go "Go guest" guest-any

@@ -27,6 +27,7 @@ static void start_once(const struct settings *settings, struct numbers *found) {
     struct pair_setup setup = {.guest_path = settings->guest_path,
                                .slots = settings->threads[0],
                                .capacity = settings->sizes[0] / 2,
+                               .slots_per_worker = settings->group ? settings->threads[0] : 0,
                                .wait = settings->wait,
                                .pinned = settings->pinned};
     pair_start(&pair, &setup);

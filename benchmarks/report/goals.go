@@ -188,6 +188,9 @@ func guestMemoryGoal() goal {
 		if p := r.parts["start-c"]; p != nil && len(p.GuestKiB) > 0 {
 			beside += fmt.Sprintf("; attached, before its workers run: %.0f", median(p.GuestKiB))
 		}
+		if p := r.parts["start-c-one"]; p != nil && len(p.GuestWithWorkers) > 0 {
+			beside += fmt.Sprintf("; with one worker for all slots: %.0f", median(p.GuestWithWorkers))
+		}
 		return figure, beside
 	}
 	return g
