@@ -15,6 +15,9 @@ import (
 
 // What the tests need of the system beside the package's own contract with it.
 
+// clockTick is by what package time's clock advances at the most.
+const clockTick = 0
+
 // testBackend is the event backend of the miniature hosts, otherBackend one that this system does not have.
 const (
 	otherBackend = backendWindowsEvent

@@ -20,6 +20,9 @@ import (
 
 // What the tests need of the system beside the package's own contract with it: a host's part of the spec's section 14.
 
+// clockTick is by what package time's clock advances at the most.
+const clockTick = 20 * time.Millisecond
+
 // testBackend is the event backend of the miniature hosts, otherBackend one that this system does not have.
 const (
 	otherBackend = backendFutex

@@ -35,16 +35,30 @@ build_windows_library() {
     cmake --build "$windows/library" --target simpleipc -j "$(nproc)"
 }
 
-windows_host() { # TARGET SOURCE
+windows_host() { # TARGET SOURCE...
     x86_64-w64-mingw32-g++-posix -std=c++17 -O2 -Wall -Wextra -Werror -static -D__USE_MINGW_ANSI_STDIO=1 -Iinclude \
-        -o "$windows/pairs/$1.exe" "$2" "$windows/library/libsimpleipc.a" -ladvapi32 -lbcrypt -lsynchronization -lpthread
+        -o "$windows/pairs/$1.exe" "${@:2}" "$windows/library/libsimpleipc.a" -ladvapi32 -lbcrypt -lsynchronization -lpthread
 }
 
 windows_go_guest() { go_for_windows "$2" build -o "$PWD/$windows/pairs/$1.exe" .; } # TARGET FOLDER
 
+windows_process_host() { # LANGUAGE SOURCE
+    local source objects=()
+    for source in host_main host_c traffic message resources_windows; do
+        [ "$source $1" != 'host_c cpp' ] || continue
+        objects+=("$windows/pairs/$source.o")
+        x86_64-w64-mingw32-gcc-posix -std=c11 -O2 -Wall -Wextra -Werror -D__USE_MINGW_ANSI_STDIO=1 -Iinclude \
+            -c "tests/process/$source.c" -o "$windows/pairs/$source.o"
+    done
+    windows_host "process_host_$1" "${objects[@]}" "${@:2}"
+}
+
 build_windows_pairs() {
     build_windows_library
     mkdir -p "$windows/pairs"
+    windows_process_host c
+    windows_process_host cpp tests/process/host_cpp.cpp
+    windows_go_guest process_guest_go tests/process/guest_go
     windows_host readme_host examples/readme/host.cpp
     windows_host numbers_host examples/cpp/host.cpp
     windows_host structs_host examples/structs/host.cpp
@@ -68,6 +82,7 @@ test_windows_go() {
         check "go vet for Windows, $module" go_for_windows "$module" vet ./...
     done < <(windows_go_modules)
     check_go "unit tests of Go under wine" run_windows_go_tests
-    check "build hosts in C++ and guests in Go for Windows" build_windows_pairs &&
-        check_tally "hosts in C++ and guests in Go under wine" tests/windows/pairs.sh "$windows/pairs"
+    check "build hosts in C and C++ and guests in Go for Windows" build_windows_pairs || return
+    check_tally "examples with a guest in Go under wine" timeout 300 tests/windows/pairs.sh "$windows/pairs"
+    check_tally "promises with a guest in Go under wine" timeout 600 tests/windows/promises.sh "$windows/pairs"
 }
