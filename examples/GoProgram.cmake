@@ -5,6 +5,7 @@ if(NOT GO_EXECUTABLE)
   message(FATAL_ERROR "The tests and examples need Go 1.18 or later (Debian: golang-go); install it, or configure with -DSIPC_BUILD_TESTS=OFF.")
 endif()
 
+# For which system is what the toolchain file says, or:
 if(WIN32)
   set(GO_TARGET GOOS=windows GOARCH=amd64)
 endif()

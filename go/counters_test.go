@@ -42,7 +42,7 @@ func TestTheRespondersCountersAreExactAtRest(t *testing.T) {
 		if now, err = client.Counters(0); err != nil {
 			t.Fatal(err)
 		}
-		return now.Responder.RequestBytes == bytes+6
+		return now.Responder.Requests == calls+3 && now.Responder.RequestBytes == bytes+6
 	})
 	r := &now.Responder
 	if r.Requests != calls+3 || r.ResponseBytes != bytes+2 ||

@@ -50,7 +50,9 @@ func (h *host) callForever() {
 // startHost starts a host with a process of its own.
 func startHost(t *testing.T, name string, variables ...string) *exec.Cmd {
 	t.Helper()
-	command := exec.Command(os.Args[0])
+	// An emulator that runs this program runs the host, too.
+	words := append(strings.Fields(os.Getenv("RUN_PROGRAMS_BY")), os.Args[0])
+	command := exec.Command(words[0], words[1:]...)
 	command.Env = append(append(os.Environ(), hostVariable+"="+name), variables...)
 	command.Stderr = os.Stderr
 	input, err := command.StdinPipe()

@@ -231,8 +231,15 @@ func TestWhatIsNoHandoverIsRefused(t *testing.T) {
 		s.descriptors = make([]int, count) // of 0, the standard input
 		s.expectRefusal(t, ErrNotARegion, fmt.Sprintf("%d descriptors", count))
 	}
+}
+
+func TestMoreDescriptorsThanThereIsRoomForAreRefused(t *testing.T) {
+	bounded(t)
+	s := newSealedHost(t)
+	s.message = handover{magic: magic, answer: handoverGiven}
+	s.size = handoverSize
 	for _, count := range []int{handoverDescriptors + 1, 100} {
-		s.descriptors = make([]int, count)
+		s.descriptors = make([]int, count) // of 0, the standard input
 		s.expectRefusal(t, ErrSystem, "descriptors")
 	}
 }

@@ -6,9 +6,11 @@ source scripts/packages.sh
 source scripts/sources.sh
 source scripts/checks.sh
 source scripts/windows.sh
+source scripts/cmocka.sh
+source scripts/arm64.sh
 
 default_parts=(lint unit process go sanitize model docs)
-all_parts=("${default_parts[@]}" windows)
+all_parts=("${default_parts[@]}" windows arm64)
 compilers=(gcc g++ make cmake golang-go ca-certificates libcmocka-dev libsqlite3-dev sqlite3 libflatbuffers-dev libuv1-dev flatbuffers-compiler pkg-config)
 declare -A packages=(
     [lint]="clang-format clang-tidy clang cppcheck shellcheck ${compilers[*]}"
@@ -18,6 +20,7 @@ declare -A packages=(
     [sanitize]="clang libclang-rt-14-dev ${compilers[*]}"
     [model]="spin gcc libc6-dev"
     [docs]="doxygen ${compilers[*]}"
+    [arm64]="gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user xz-utils ${compilers[*]}"
     [windows]="wine wine64 mingw-w64 ${compilers[*]}"
 )
 

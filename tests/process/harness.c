@@ -20,7 +20,7 @@
 
 #include "cmocka_includes.h"
 
-enum { MOST_PEERS = 16, MOST_ARGUMENTS = 16, PATIENCE_MS = 10000 };
+enum { MOST_PEERS = 16, MOST_ARGUMENTS = 16, MOST_EMULATOR_WORDS = 8, PATIENCE_MS = 10000 };
 
 #define SHARED_MEMORY "/dev/shm/"
 
@@ -39,6 +39,10 @@ void sleep_ms(unsigned milliseconds) {
                             .tv_nsec = (long)(milliseconds % 1000) * 1000000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
+}
+
+unsigned slowness(void) {
+    return getenv("RUN_PROGRAMS_BY") ? 20 : 1;
 }
 
 // ---- Starting ----------------------------------------------------------------------------------
@@ -75,12 +79,27 @@ static void must(bool good, const char *what) {
     if (!good) fail_msg("%s: %s", what, strerror(errno));
 }
 
+// Programs for another machine are run by an emulator, whose words CTest gives, if there is one.
+static int emulator_words(char *words[]) {
+    static char copy[LINE_SIZE];
+    const char *emulator = getenv("RUN_PROGRAMS_BY");
+    int count = 0;
+    snprintf(copy, sizeof copy, "%s", emulator ? emulator : "");
+    for (char *at = NULL, *word = strtok_r(copy, " ", &at); word; word = strtok_r(NULL, " ", &at)) {
+        assert_in_range(count, 0, MOST_EMULATOR_WORDS - 1);
+        words[count++] = word;
+    }
+    return count;
+}
+
 void peer_start(struct peer *peer, const char *program, ...) {
-    char *arguments[MOST_ARGUMENTS + 1] = {(char *)program};
+    char *arguments[MOST_EMULATOR_WORDS + MOST_ARGUMENTS + 1] = {NULL};
+    int first = emulator_words(arguments);
     va_list list;
     va_start(list, program);
-    for (int i = 1; i < MOST_ARGUMENTS && (arguments[i] = va_arg(list, char *)) != NULL; i++) {
-    }
+    arguments[first] = (char *)program;
+    for (int i = first + 1; i < first + MOST_ARGUMENTS; i++)
+        if (!(arguments[i] = va_arg(list, char *))) break;
     va_end(list);
     int input[2], output[2];
     must(pipe2(input, O_CLOEXEC) == 0 && pipe2(output, O_CLOEXEC) == 0, "pipe");
