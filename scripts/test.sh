@@ -8,6 +8,7 @@ source scripts/checks.sh
 source scripts/windows.sh
 source scripts/cmocka.sh
 source scripts/arm64.sh
+source scripts/refusals.sh
 
 default_parts=(lint unit process go sanitize model docs)
 all_parts=("${default_parts[@]}" windows arm64)
@@ -74,6 +75,7 @@ run_process_tests() { run_ctest "$1" -L process -j 1 "${@:2}"; }
 run_unit_tests() { run_ctest "$1" -LE process -j "$(nproc)" "${@:2}"; }
 
 test_unit() {
+    test_refusals
     build_gcc && check_ctest "unit tests, gcc" run_unit_tests build-run/gcc
     build_clang && check_ctest "unit tests and fuzzers, clang" run_unit_tests build-run/clang
     check "build benchmarks and experiments with gcc" build_other_projects gcc g++

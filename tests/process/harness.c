@@ -41,10 +41,6 @@ void sleep_ms(unsigned milliseconds) {
     }
 }
 
-unsigned slowness(void) {
-    return getenv("RUN_PROGRAMS_BY") ? 20 : 1;
-}
-
 // ---- Starting ----------------------------------------------------------------------------------
 
 static void remember(struct peer *peer) {

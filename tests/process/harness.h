@@ -57,8 +57,6 @@ uint64_t number_in(const char *line, const char *key);
 
 uint64_t now_ms(void);
 void sleep_ms(unsigned milliseconds);
-// How many times as long peers may take here: more than 1 if an emulator runs them.
-unsigned slowness(void);
 
 // The test may take this long; then its peers are killed, what they left in shared memory under
 // the region's name is removed, and the program ends with a failure.
