@@ -20,6 +20,7 @@ static const struct {
     {"os_changes_linux.go:object.watchChanges:unix.Close",
      "nowhere: an object that is open cannot be watched"},
     {"watch.c:notifier_of:close", "nowhere: an object that is open cannot be watched"},
+    {"wait.c:rest_at_line:", "unit.waiting_rests_at_a_line: few processors can"},
     {"guard.c:on_bus_error:sigaction", "unit.regions_cut_short_are_an_error"},
     {"counters.c:sipc_counters_open:calloc", "unit.counters_are_exact_at_rest"},
     {"responder.c:sample_end:", "unit.counters_are_exact_at_rest: a thousand calls to one guest"},

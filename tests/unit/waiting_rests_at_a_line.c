@@ -115,6 +115,7 @@ struct side {
 };
 
 static struct side side;
+static struct sipc_wait_line times;
 
 static bool ready(const void *role) {
     const struct side *waits = role;
@@ -131,6 +132,8 @@ static void begin(uint32_t yields) {
     sipc_waiter_init(&side.waiter, &policy, &side.watched, &side.waiting, &side.interrupt,
                      (struct sipc_event){.backend = &fake_backend});
     side.waiter.system = &fake_wait_system;
+    times = (struct sipc_wait_line){0};
+    side.waiter.times = &times;
     side.waiter.spin = 200;
     sipc_waiter_rest_by(&side.waiter, &fake_line_wait);
 }
@@ -171,6 +174,9 @@ static void it_rests_until_the_line_is_written(void **state) {
     assert_int_equal(wait_for(SIPC_FOREVER), SIPC_WAIT_READY);
     assert_string_equal(fake.steps, "lrlrlr");
     assert_ptr_equal(fake.watched_line, &side.watched);
+    // It counts as spinning, which it stands for.
+    assert_true(sipc_counter_load(&times.spin_ns) >= 30);
+    assert_int_equal(sipc_counter_load(&times.yield_ns), 0);
     assert_int_equal(side.waiting, 0);
 }
 
