@@ -14,6 +14,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"sync"
 
 	shm "github.com/xll-gen/shm/go"
 )
@@ -25,8 +26,13 @@ const (
 	download = 201
 )
 
+// transfers are those whose handler runs: their goroutines are not the client's to wait for.
+var transfers sync.WaitGroup
+
 // take reads letters until they end, and answers with how many there were and their sum.
 func take(_ context.Context, stream *shm.ServedStream) error {
+	transfers.Add(1)
+	defer transfers.Done()
 	sum := fnv.New64a()
 	n, err := io.Copy(sum, stream)
 	if err != nil {
@@ -39,6 +45,8 @@ func take(_ context.Context, stream *shm.ServedStream) error {
 
 // give sends as many letters as are asked for.
 func give(_ context.Context, stream *shm.ServedStream) error {
+	transfers.Add(1)
+	defer transfers.Done()
 	var wanted uint64
 	if err := binary.Read(stream, binary.LittleEndian, &wanted); err != nil {
 		return errors.New("that is no number of letters")
@@ -77,7 +85,9 @@ func serve(name string) error {
 	if err := client.Start(); err != nil {
 		return err
 	}
-	return client.Wait()
+	err = client.Wait()
+	transfers.Wait()
+	return err
 }
 
 func main() {
