@@ -159,8 +159,8 @@ static void release_sessions(sipc_pipeline *pipeline, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) sipc_session_release(pipeline->flights[i].session);
 }
 
-static sipc_status acquire_sessions(sipc_pipeline *pipeline, const struct sipc_pipelining *wish,
-                                    struct sipc_deadline *deadline) {
+static sipc_status acquire_one_by_one(sipc_pipeline *pipeline, const struct sipc_pipelining *wish,
+                                      struct sipc_deadline *deadline) {
     struct sipc_want want = {.slot = wish->first_slot, .guest = wish->guest};
     for (uint32_t i = 0; i < pipeline->depth; i++) {
         if (wish->first_slot != SIPC_ANY_SLOT) want.slot = wish->first_slot + i;
@@ -170,6 +170,21 @@ static sipc_status acquire_sessions(sipc_pipeline *pipeline, const struct sipc_p
         release_sessions(pipeline, i);
         return status;
     }
+    return SIPC_OK;
+}
+
+// Who gathers slots that it names takes them in order, and needs no turn.
+static sipc_status acquire_sessions(sipc_pipeline *pipeline, const struct sipc_pipelining *wish,
+                                    struct sipc_deadline *deadline) {
+    struct sipc_pool *pool = &pipeline->calls->pool;
+    const bool in_turn = pipeline->depth > 1 && wish->first_slot == SIPC_ANY_SLOT;
+    if (in_turn && !sipc_pool_take_turn(pool, deadline))
+        return sipc_fail(SIPC_ALL_SLOTS_BUSY,
+                         "another pipeline was still waiting for its slots at the deadline; create "
+                         "more slots or wait longer");
+    sipc_status status = acquire_one_by_one(pipeline, wish, deadline);
+    if (in_turn) sipc_pool_end_turn(pool);
+    if (status) return status;
     // Workers of a group look at their slots in this order.
     qsort(pipeline->flights, pipeline->depth, sizeof pipeline->flights[0], by_slot);
     pipeline->lead = pipeline->flights[0].session;

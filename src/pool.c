@@ -2,6 +2,7 @@
 #include "internal/pool.h"
 
 #include "internal/errors.h"
+#include "internal/lock.h"
 
 #define EVERYBODY UINT32_MAX
 
@@ -289,6 +290,23 @@ sipc_status sipc_pool_acquire(struct sipc_pool *pool, const struct sipc_want *wa
     if (!*session) return all_busy(pool, want);
     sipc_pool_last_slot = (*session)->index;
     return SIPC_OK;
+}
+
+bool sipc_pool_take_turn(struct sipc_pool *pool, struct sipc_deadline *deadline) {
+    while (sipc_exchange_acquire(&pool->gathering, 1) != 0) {
+        if (!sipc_deadline_passed(deadline)) {
+            sipc_os_park(&pool->gathering, 1, sipc_deadline_at(deadline));
+            continue;
+        }
+        // It may have been told of the end of a turn that it does not take any more.
+        sipc_os_unpark(&pool->gathering, 1);
+        return false;
+    }
+    return true;
+}
+
+void sipc_pool_end_turn(struct sipc_pool *pool) {
+    sipc_unlock(&pool->gathering);
 }
 
 void sipc_pool_close(struct sipc_pool *pool) {

@@ -64,6 +64,7 @@ struct sipc_pool {
     sipc_word overtaken;         // those among them that have waited for long
     sipc_word watchers;          // sessions that are watching
     sipc_word choosy;            // threads that wait for a slot of a certain guest
+    sipc_word gathering;         // lock: held by who gathers several slots, any that there are
     sipc_word crowd; // threads that wait in any of these ways, and 1 for good once it is closing
 };
 
@@ -117,6 +118,10 @@ void sipc_pool_tell_news(struct sipc_pool *pool);
 // Waits for a usable slot.
 sipc_status sipc_pool_acquire(struct sipc_pool *pool, const struct sipc_want *want,
                               struct sipc_deadline *deadline, struct sipc_session **session);
+// Of those who gather several slots one at a time does: two would wait for what the other one
+// holds. False: it was not our turn before the deadline.
+bool sipc_pool_take_turn(struct sipc_pool *pool, struct sipc_deadline *deadline);
+void sipc_pool_end_turn(struct sipc_pool *pool);
 // After a release: tells those who wait.
 SIPC_SELDOM void sipc_pool_announce(struct sipc_pool *pool, struct sipc_session *session,
                                     bool usable);

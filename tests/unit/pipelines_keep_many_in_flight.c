@@ -501,6 +501,60 @@ static void a_completion_may_not_reap_or_close(void **state) {
     pair_close(&pair);
 }
 
+struct opening {
+    sipc_host *host;
+    sipc_status opened, closed;
+    struct thread thread;
+};
+
+static void open_and_close(void *context) {
+    struct opening *opening = context;
+    sipc_pipeline *pipeline;
+    opening->opened = sipc_pipeline_open(opening->host, SIPC_ANY_SLOT, 3, SIPC_FOREVER, take_note,
+                                         NULL, &pipeline);
+    opening->closed = opening->opened ? opening->opened : sipc_pipeline_close(pipeline);
+}
+
+// With one of four slots each, and two more that become free, both would have what the other lacks.
+static void those_that_gather_slots_at_once_all_get_them(void **state) {
+    (void)state;
+    sipc_host *host = open_host(fresh_name(), 4, 256, NULL);
+    for (unsigned round = 0; round < 10; round++) {
+        sipc_session *held[2];
+        for (uint32_t i = 0; i < 2; i++)
+            assert_int_equal(sipc_host_acquire(host, 2 + i, SIPC_FOREVER, &held[i]), SIPC_OK);
+        struct opening openings[2] = {{.host = host}, {.host = host}};
+        for (unsigned i = 0; i < 2; i++)
+            thread_start(&openings[i].thread, open_and_close, &openings[i]);
+        give_others_time();
+        for (unsigned i = 0; i < 2; i++) sipc_session_release(held[i]);
+        for (unsigned i = 0; i < 2; i++) {
+            thread_join(&openings[i].thread);
+            assert_int_equal(openings[i].opened, SIPC_OK);
+            assert_int_equal(openings[i].closed, SIPC_OK);
+        }
+    }
+    sipc_host_close(host);
+}
+
+static void a_pipeline_waits_for_its_turn_until_its_deadline(void **state) {
+    (void)state;
+    sipc_host *host = open_host(fresh_name(), 2, 256, NULL);
+    sipc_session *session;
+    sipc_pipeline *pipeline;
+    assert_int_equal(sipc_host_acquire(host, 1, SIPC_FOREVER, &session), SIPC_OK);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(
+            sipc_pipeline_open(host, SIPC_ANY_SLOT, 2, SOON, take_note, NULL, &pipeline),
+            SIPC_ALL_SLOTS_BUSY);
+    sipc_session_release(session);
+    assert_int_equal(
+        sipc_pipeline_open(host, SIPC_ANY_SLOT, 2, SIPC_FOREVER, take_note, NULL, &pipeline),
+        SIPC_OK);
+    assert_int_equal(sipc_pipeline_close(pipeline), SIPC_OK);
+    sipc_host_close(host);
+}
+
 static void bad_input_is_refused(void **state) {
     (void)state;
     sipc_host *host = open_host(fresh_name(), 2, 256, NULL);
@@ -559,6 +613,8 @@ int main(int count, char **arguments) {
         TEST(closing_tells_the_fate_of_what_is_in_flight),
         TEST(a_shutdown_ends_the_reap_and_every_request),
         TEST(a_completion_may_not_reap_or_close),
+        TEST(those_that_gather_slots_at_once_all_get_them),
+        TEST(a_pipeline_waits_for_its_turn_until_its_deadline),
         TEST(bad_input_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
