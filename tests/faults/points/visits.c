@@ -108,6 +108,11 @@ static void visit_point(struct tour *tour, const struct script *script, const st
         play(tour, script, &this_one);
 }
 
+// One that it saw once, and may not see again, is left to the script that is made for it.
+static bool is_by_luck(const struct script *script, const char *point) {
+    return script->by_luck && strncmp(point, script->by_luck, strlen(script->by_luck)) == 0;
+}
+
 void visit_points(struct tour *tour, const struct script *script) {
     struct point_names seen = {0};
     bool half_built = true;
@@ -116,6 +121,7 @@ void visit_points(struct tour *tour, const struct script *script) {
     for (size_t i = 0; i < seen.count; i++) {
         half_built &= strstr(seen.names[i], COMPLETE) == NULL;
         bool again = script->again && !tour->seen_all_scripts;
+        if (is_by_luck(script, seen.names[i])) continue;
         if (names_have(&tour->seen, seen.names[i]) && !again) continue;
         const struct visit visit = {
             .point = seen.names[i], .hit = 1, .fate = DIES_THERE, .half_built = half_built};
@@ -124,7 +130,8 @@ void visit_points(struct tour *tour, const struct script *script) {
         else
             visit_point_once(tour, script, &visit, (unsigned)i);
     }
-    for (size_t i = 0; i < seen.count; i++) names_add(&tour->seen, seen.names[i]);
+    for (size_t i = 0; i < seen.count; i++)
+        if (!is_by_luck(script, seen.names[i])) names_add(&tour->seen, seen.names[i]);
     names_free(&seen);
     remove(list_path());
 }

@@ -23,6 +23,8 @@ struct script {
     const char *name;
     const char *program;
     const char *rules; // what else happens at its points; NULL: nothing
+    const char
+        *by_luck; // beginning of points that it hardly comes to, and others surely; may be NULL
     // Plays it once. Returns whether the victim came to its point.
     bool (*play)(const struct script *script, const struct visit *visit);
     int backend;
