@@ -597,10 +597,12 @@ static inline uint32_t sipc_room(uint32_t capacity) {
  * Answers one request.
  *
  * A handler may end its thread, as by pthread_exit(): that is SIPC_HANDLER_FAILED at the caller,
- * and another thread carries on. A C++ exception must not leave a handler that runs in a worker:
- * nothing there catches it, so that std::terminate() ends the process; DirectGuest.h makes an
- * answer of it. One that leaves a handler of sipc_guest_poll() reaches who called that, and is
- * SIPC_HANDLER_FAILED at the caller. To leave a handler by longjmp() is undefined.
+ * and another thread carries on. Windows does not unwind such a thread: there this is for a guest's
+ * workers, not for who polls nor for handlers of streams. A C++ exception must not leave a handler
+ * that runs in a worker: nothing there catches it, so that std::terminate() ends the process;
+ * DirectGuest.h makes an answer of it. One that leaves a handler of sipc_guest_poll() reaches who
+ * called that, and is SIPC_HANDLER_FAILED at the caller. To leave a handler by longjmp() is
+ * undefined.
  * @param context as given to sipc_guest_start() or sipc_guest_poll().
  * @param request the request. A hostile host may change its payload meanwhile: copy what is decided
  * on twice.

@@ -206,7 +206,7 @@ struct sipc_os_thread {
 };
 
 // What a thread does: calls run, then ended; ended also if run does not return because something
-// that it calls ends the thread.
+// that it calls ends the thread, then perhaps on another thread.
 struct sipc_os_work {
     void (*run)(void *context);
     void (*ended)(void *context);

@@ -12,7 +12,9 @@
 
 #define NAME_MAGIC UINT64_C(0x454D414E4C504D49) // "IMPLNAME"
 // How long a name may say nothing. Its creator writes it at once, unless it is stopped or no host.
-#define PATIENCE_NS UINT64_C(200000000)
+#define PATIENCE_NS UINT64_C(1000000000)
+// Between two looks, so that many who wait for it do not keep its creator from its work.
+#define LOOK_EVERY_NS UINT64_C(1000000)
 
 // The content of the name's section.
 struct name_page {
@@ -207,7 +209,7 @@ static sipc_status read_name(const char *name, uint64_t *instance) {
         const uint64_t until = sipc_os_now() + PATIENCE_NS;
         while ((status = look_at_name(page, name, instance)) == SIPC_NO_HOST &&
                sipc_os_now() < until)
-            sipc_os_yield();
+            sipc_os_sleep(LOOK_EVERY_NS);
         if (status == SIPC_NO_HOST)
             status =
                 sipc_fail(SIPC_NOT_A_REGION,
@@ -271,10 +273,6 @@ static sipc_status view(const struct sipc_os_object *object, DWORD access, uint6
     DWORD error = section ? GetLastError() : ERROR_FILE_NOT_FOUND;
     return sipc_os_fail(error == ERROR_NOT_ENOUGH_MEMORY ? SIPC_OUT_OF_MEMORY : SIPC_SYSTEM, error,
                         "mapping %llu bytes", (unsigned long long)size);
-}
-
-void sipc_os_object_touch(const struct sipc_os_object *object) {
-    (void)object;
 }
 
 sipc_status sipc_os_object_size(const struct sipc_os_object *object, uint64_t *size) {

@@ -9,11 +9,22 @@ sipc_word sipc_os_fork_count; // this system has no fork()
 
 // ---- Threads -----------------------------------------------------------------------------------
 
+static unsigned __stdcall end_for_another(void *given) {
+    const struct sipc_os_work work = *(const struct sipc_os_work *)given;
+    work.ended(work.context);
+    return 0;
+}
+
 // Called by the system when a thread ends, however it does: what is still noted there has not
-// ended yet.
+// ended yet. The system holds locks here which other threads need for their own ends, and ended may
+// wait for those: it gets a thread of its own.
 static void WINAPI thread_ends(void *noted) {
-    const struct sipc_os_work *work = noted;
-    if (work) work->ended(work->context);
+    if (!noted) return;
+    uintptr_t handle = _beginthreadex(NULL, 0, end_for_another, noted, 0, NULL);
+    if (handle)
+        CloseHandle((HANDLE)handle);
+    else
+        end_for_another(noted);
 }
 
 static DWORD note_index = FLS_OUT_OF_INDEXES;

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notices of death: the system calls us when a process that we hold a handle of has ended.
+// Notices of death: the system calls us when a process that we hold a handle of has ended. And of
+// changes: each watch that wants them has an event of the region's (spec 14).
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "../../internal/os.h"
-#include "windows.h"
+#include "object.h"
+#include "security.h"
+
+// Watches of a region's changes at a time.
+#define MOST_NEWS 64u
 
 struct process_wait {
     struct process_wait *next;
@@ -21,6 +26,8 @@ struct sipc_os_watch {
     SRWLOCK telling; // one notice at a time
     sipc_word stopping;
     struct process_wait *waits;
+    HANDLE news; // NULL: changes are not watched
+    HANDLE news_registration;
 };
 
 // Process ids mean the same in the whole system.
@@ -40,15 +47,18 @@ sipc_status sipc_os_watch_start(void (*notice)(void *), void *context,
     return SIPC_OK;
 }
 
+static void tell(struct sipc_os_watch *watch) {
+    AcquireSRWLockExclusive(&watch->telling);
+    if (sipc_load_acquire(&watch->stopping) == 0) watch->notice(watch->context);
+    ReleaseSRWLockExclusive(&watch->telling);
+}
+
 // On a thread of the system's.
 static void CALLBACK process_ended(void *context, BOOLEAN timed_out) {
     (void)timed_out;
     struct process_wait *wait = context;
-    struct sipc_os_watch *watch = wait->watch;
     sipc_store_release(&wait->ended, 1);
-    AcquireSRWLockExclusive(&watch->telling);
-    if (sipc_load_acquire(&watch->stopping) == 0) watch->notice(watch->context);
-    ReleaseSRWLockExclusive(&watch->telling);
+    tell(wait->watch);
 }
 
 // Not on the thread of its own notice.
@@ -98,12 +108,73 @@ sipc_status sipc_os_watch_claim(struct sipc_os_watch *watch, const struct sipc_o
     return status;
 }
 
-// The system tells of no changes to a section.
+// ---- Changes -----------------------------------------------------------------------------------
+
+static void name_of_news(const struct sipc_os_object *object, uint32_t index,
+                         char name[SIPC_KERNEL_NAME_SIZE]) {
+    char what[16];
+    snprintf(what, sizeof what, "news.%lu", (unsigned long)index);
+    sipc_os_kernel_name(sipc_os_windows_object(object), what, name);
+}
+
+void sipc_os_object_touch(const struct sipc_os_object *object) {
+    for (uint32_t i = 0; i < MOST_NEWS; i++) {
+        char name[SIPC_KERNEL_NAME_SIZE];
+        name_of_news(object, i, name);
+        HANDLE news = OpenEventA(EVENT_MODIFY_STATE, FALSE, name);
+        if (!news) continue;
+        SetEvent(news);
+        CloseHandle(news);
+    }
+}
+
+// The first event that nobody has; NULL: there is none, or the system refuses it.
+static HANDLE make_news(const struct sipc_os_object *object) {
+    SECURITY_ATTRIBUTES own;
+    HANDLE news = NULL;
+    if (sipc_os_security_own(&own)) return NULL;
+    for (uint32_t i = 0; i < MOST_NEWS && !news; i++) {
+        char name[SIPC_KERNEL_NAME_SIZE];
+        name_of_news(object, i, name);
+        news = CreateEventA(&own, FALSE, FALSE, name);
+        if (!news || GetLastError() != ERROR_ALREADY_EXISTS) continue;
+        CloseHandle(news);
+        news = NULL;
+    }
+    sipc_os_security_free(&own);
+    return news;
+}
+
+static void CALLBACK object_changed(void *context, BOOLEAN timed_out) {
+    (void)timed_out;
+    tell(context);
+}
+
+static void watch_news(struct sipc_os_watch *watch, const struct sipc_os_object *object) {
+    watch->news = make_news(object);
+    if (!watch->news ||
+        RegisterWaitForSingleObject(&watch->news_registration, watch->news, object_changed, watch,
+                                    INFINITE, WT_EXECUTEINWAITTHREAD))
+        return;
+    CloseHandle(watch->news);
+    watch->news = NULL;
+}
+
+// False also where it does: a process that ends gives no news, unless it is watched itself.
 bool sipc_os_watch_changes(struct sipc_os_watch *watch, const struct sipc_os_object *object) {
-    (void)watch;
-    (void)object;
+    AcquireSRWLockExclusive(&watch->lock);
+    if (!watch->news) watch_news(watch, object);
+    ReleaseSRWLockExclusive(&watch->lock);
     return false;
 }
+
+static void end_news(const struct sipc_os_watch *watch) {
+    if (!watch->news) return;
+    UnregisterWaitEx(watch->news_registration, INVALID_HANDLE_VALUE); // waits for its notice
+    CloseHandle(watch->news);
+}
+
+// ---- The end -----------------------------------------------------------------------------------
 
 void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offer) {
     (void)watch;
@@ -113,6 +184,7 @@ void sipc_os_watch_offer(struct sipc_os_watch *watch, struct sipc_os_offer *offe
 void sipc_os_watch_stop(struct sipc_os_watch *watch) {
     if (!watch) return;
     sipc_exchange_barrier(&watch->stopping, 1);
+    end_news(watch);
     for (struct process_wait *wait = watch->waits; wait;) {
         struct process_wait *next = wait->next;
         end_wait(wait, INVALID_HANDLE_VALUE); // waits for its notice, if that runs
