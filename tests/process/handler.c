@@ -105,6 +105,7 @@ sipc_status handle_message(void *context, const sipc_request *request, sipc_resp
         return SIPC_INVALID_ARGUMENT;
     case MESSAGE_GOEXIT:
         pthread_exit(NULL);
+        return SIPC_SYSTEM; // not every system declares that this is not reached
     case MESSAGE_OVERSIZE:
         response->size = response->capacity + 1;
         return SIPC_OK;

@@ -16,12 +16,12 @@ using namespace std::chrono_literals;
 static std::atomic<bool> no_memory{false};
 
 // The linker leads this file's operator new here (--wrap).
-extern "C" void *__real__Znwm(std::size_t size);
-extern "C" void *__wrap__Znwm(std::size_t size);
+extern "C" void *REAL_NEW(std::size_t size);
+extern "C" void *WRAPPED_NEW(std::size_t size);
 
-extern "C" void *__wrap__Znwm(std::size_t size) {
+extern "C" void *WRAPPED_NEW(std::size_t size) {
     if (no_memory) throw std::bad_alloc();
-    return __real__Znwm(size);
+    return REAL_NEW(size);
 }
 
 static_assert(!std::is_copy_constructible_v<shm::DirectHost>);
@@ -302,7 +302,7 @@ void the_default_data_size_is_a_mebibyte(void **) {
 void options_reach_the_region(void **) {
     shm::DirectHost host;
     shm::Options options;
-    options.backend = SIPC_BACKEND_SEMAPHORE;
+    options.backend = other_backend();
     options.request_capacity = 10;
     options.response_capacity = 20;
     options.wait.preset = SIPC_WAIT_POWER;

@@ -18,11 +18,11 @@ using namespace std::chrono_literals;
 static std::atomic<bool> no_memory{false};
 
 // The linker leads this file's operator new here (--wrap).
-extern "C" void *__real__ZnwmRKSt9nothrow_t(std::size_t size, const std::nothrow_t &nothrow);
-extern "C" void *__wrap__ZnwmRKSt9nothrow_t(std::size_t size, const std::nothrow_t &nothrow);
+extern "C" void *REAL_NEW(std::size_t size, const std::nothrow_t &nothrow);
+extern "C" void *WRAPPED_NEW(std::size_t size, const std::nothrow_t &nothrow);
 
-extern "C" void *__wrap__ZnwmRKSt9nothrow_t(std::size_t size, const std::nothrow_t &nothrow) {
-    return no_memory ? nullptr : __real__ZnwmRKSt9nothrow_t(size, nothrow);
+extern "C" void *WRAPPED_NEW(std::size_t size, const std::nothrow_t &nothrow) {
+    return no_memory ? nullptr : REAL_NEW(size, nothrow);
 }
 
 static_assert(!std::is_copy_constructible_v<shm::Pipeline>);

@@ -3,10 +3,9 @@
 // others to other guests, and ends from wherever it is told to.
 #include <string.h>
 
-#include "internal/atomics.h"
+#include "internal/region.h"
 #include "left_behind.h"
 #include "pair.h"
-#include "region_by_hand.h"
 #include "threads.h"
 
 static sipc_status try_guest(const char *name, uint32_t workers, sipc_guest **guest) {
@@ -393,10 +392,11 @@ static void the_successor_tells_the_caller_that_its_responder_died(void **state)
     assert_int_equal(sipc_os_object_open(object_name, &object), SIPC_OK);
     struct sipc_exchange_header header;
     assert_int_equal(sipc_os_object_read(&object, &header, sizeof header), SIPC_OK);
-    struct region_by_hand view = {.descriptor = (int)object.handle, .size = header.region_size};
-    uint8_t *base = region_by_hand_map(&view);
-    struct sipc_turn_line *turn = (void *)(base + SIPC_SLOTS_OFFSET);
-    struct sipc_owner_line *owner = (void *)(base + header.tail_offset);
+    void *base;
+    const sipc_word *lost;
+    assert_int_equal(sipc_os_object_map(&object, header.region_size, &base, &lost), SIPC_OK);
+    struct sipc_turn_line *turn = (void *)((uint8_t *)base + SIPC_SLOTS_OFFSET);
+    struct sipc_owner_line *owner = (void *)((uint8_t *)base + header.tail_offset);
     struct thread caller;
     thread_start(&caller, call_once, &one);
     while (sipc_state_code(sipc_load_acquire(&turn->caller_state)) != SIPC_CODE_REQUEST)
@@ -409,7 +409,7 @@ static void the_successor_tells_the_caller_that_its_responder_died(void **state)
     assert_int_equal(sipc_guest_poll(guest, echo, NULL, &served), SIPC_OK);
     assert_int_equal(served, 0);
     sipc_guest_detach(guest);
-    sipc_os_unmap(base, view.size);
+    sipc_os_unmap(base, header.region_size);
     sipc_os_object_close(&object);
     sipc_host_close(one.host);
 }

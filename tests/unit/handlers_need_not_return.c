@@ -1,30 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Promise: a handler that ends its thread is an error at its caller, and the slot serves on.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "internal/atomics.h"
 #include "left_behind.h"
+#include "no_threads.h"
 #include "pair.h"
 #include "threads.h"
 
 #define TEXT "the handler did not return"
-
-// The system has no thread left for the library's workers while a test says so.
-static sipc_word no_threads;
-
-// The linker leads the library's calls here (--wrap).
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *context);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                          void *context) {
-    return sipc_load_acquire(&no_threads) ? EAGAIN
-                                          : __real_pthread_create(thread, attributes, run, context);
-}
 
 enum { ECHO = 128, EXIT, CANCEL };
 
@@ -128,28 +114,6 @@ static void a_worker_that_cannot_be_replaced_ends_the_guest_with_an_error(void *
     pair_close(&pair);
 }
 
-static void poll_until_it_leaves(void *guest) {
-    while (sipc_guest_poll(guest, leave_or_echo, NULL, NULL) == SIPC_OK) {
-    }
-}
-
-// The thread is the application's; what it had begun is answered, and another thread may poll on.
-static void a_polling_thread_may_end_too(void **state) {
-    (void)state;
-    const char *name = fresh_name();
-    sipc_host *host = open_host(name, 2, 512, NULL);
-    sipc_guest *guest = attach_guest(name, 0);
-    for (uint32_t slot = 0; slot < 2; slot++) {
-        struct thread poller;
-        thread_start(&poller, poll_until_it_leaves, guest);
-        ask(host, slot, ECHO, 1, SIPC_OK, "q");
-        ask(host, slot, EXIT, 100, SIPC_HANDLER_FAILED, TEXT);
-        thread_join(&poller);
-    }
-    assert_int_equal(sipc_guest_detach(guest), SIPC_OK);
-    sipc_host_close(host);
-}
-
 int main(int count, char **arguments) {
     chosen_backend = backend_of_arguments(count, arguments);
     const struct CMUnitTest tests[] = {
@@ -158,7 +122,6 @@ int main(int count, char **arguments) {
         PROMISE(without_room_for_the_text_there_is_none),
         PROMISE(stopping_meanwhile_ends_all),
         PROMISE(a_worker_that_cannot_be_replaced_ends_the_guest_with_an_error),
-        PROMISE(a_polling_thread_may_end_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

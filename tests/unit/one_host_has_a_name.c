@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Promise: a name has one living host, whoever races for it; a stale region, whatever is in it, is
-// replaced; and the region has exactly the mode that was asked for (spec 9).
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <semaphore.h>
+// Promise: a name has one living host, whoever races for it (spec 9).
 #include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "hosts.h"
 #include "left_behind.h"
 #include "pair.h"
-#include "region_by_hand.h"
-#include "threads.h"
-
-static sipc_status try_host(const char *name, sipc_host **host) {
-    const sipc_host_options options = {.backend = chosen_backend};
-    return sipc_host_create(name, 2, 64, &options, host);
-}
-
-static void assert_works(const char *name, sipc_host *host) {
-    sipc_guest *guest = attach_guest(name, 0);
-    assert_int_equal(sipc_guest_start(guest, nod, NULL), SIPC_OK);
-    assert_int_equal(call_with(host, "x", 1, SIPC_FOREVER), SIPC_OK);
-    sipc_guest_detach(guest);
-}
 
 static void a_second_host_is_refused_while_the_first_lives(void **state) {
     (void)state;
@@ -34,7 +13,7 @@ static void a_second_host_is_refused_while_the_first_lives(void **state) {
     sipc_host *second = first;
     assert_int_equal(try_host(name, &second), SIPC_EXISTS);
     assert_null(second);
-    assert_works(name, first);
+    assert_host_works(name, first);
     sipc_host_close(first);
 }
 
@@ -45,15 +24,15 @@ static void the_name_is_free_after_a_shutdown_and_after_a_close(void **state) {
     sipc_host_shutdown(first);
     sipc_host *second;
     assert_int_equal(try_host(name, &second), SIPC_OK);
-    assert_works(name, second);
+    assert_host_works(name, second);
     // The first one's end takes nothing from the second.
     sipc_host_close(first);
-    assert_works(name, second);
+    assert_host_works(name, second);
     sipc_host *third;
     assert_int_equal(try_host(name, &third), SIPC_EXISTS);
     sipc_host_close(second);
     assert_int_equal(try_host(name, &third), SIPC_OK);
-    assert_works(name, third);
+    assert_host_works(name, third);
     sipc_host_close(third);
 }
 
@@ -64,203 +43,18 @@ static void names_that_begin_alike_do_not_meet(void **state) {
     snprintf(longer, sizeof longer, "%s.0", name);
     sipc_host *host = open_host(name, 2, 64, NULL);
     sipc_host *other = open_host(longer, 2, 64, NULL);
-    assert_works(name, host);
-    assert_works(longer, other);
+    assert_host_works(name, host);
+    assert_host_works(longer, other);
     sipc_host_close(host);
-    assert_works(longer, other);
+    assert_host_works(longer, other);
     sipc_host_close(other);
-}
-
-#define RACERS 50
-
-static struct {
-    const char *name;
-    sipc_host *hosts[RACERS];
-    sipc_status statuses[RACERS];
-} race;
-
-static void race_for_the_name(void *context, unsigned index) {
-    (void)context;
-    race.statuses[index] = try_host(race.name, &race.hosts[index]);
-}
-
-static void assert_one_winner(void) {
-    run_together(RACERS, race_for_the_name, NULL);
-    sipc_host *winner = NULL;
-    for (int i = 0; i < RACERS; i++) {
-        if (race.statuses[i] == SIPC_OK) {
-            assert_null(winner);
-            winner = race.hosts[i];
-        } else {
-            assert_int_equal(race.statuses[i], SIPC_EXISTS);
-        }
-    }
-    assert_non_null(winner);
-    assert_works(race.name, winner);
-    sipc_host_close(winner);
 }
 
 static void of_50_threads_exactly_one_becomes_host(void **state) {
     (void)state;
     for (int round = 0; round < 20; round++) {
-        race.name = fresh_name();
-        assert_one_winner();
+        assert_one_of_many_becomes_host(fresh_name());
     }
-}
-
-static void of_50_threads_exactly_one_replaces_a_stale_region(void **state) {
-    (void)state;
-    for (int round = 0; round < 20; round++) {
-        race.name = fresh_name();
-        struct region_by_hand stale;
-        region_by_hand_make_good(&stale, race.name, 2);
-        assert_one_winner();
-        region_by_hand_free(&stale);
-    }
-}
-
-// ---- Stale regions -----------------------------------------------------------------------------
-
-static void assert_replaced(const void *bytes, size_t length, uint64_t size) {
-    const char *name = fresh_name();
-    struct region_by_hand stale;
-    region_by_hand_make(&stale, name, bytes, length, size);
-    sipc_host *host;
-    assert_int_equal(try_host(name, &host), SIPC_OK);
-    assert_works(name, host);
-    sipc_host_close(host);
-    region_by_hand_free(&stale);
-}
-
-static void a_region_half_built_to_any_length_is_replaced(void **state) {
-    (void)state;
-    const struct sipc_exchange_header header = header_by_hand(2, 64, 64);
-    for (uint64_t size = 0; size <= 130; size++)
-        assert_replaced(&header, size < sizeof header ? size : sizeof header, size);
-    assert_replaced(&header, sizeof header, 4095);
-    assert_replaced(&header, sizeof header, header.region_size - 1);
-    assert_replaced(&header, sizeof header, header.region_size);
-}
-
-static void an_object_with_anything_in_it_is_replaced_if_nobody_claims_it(void **state) {
-    (void)state;
-    uint8_t anything[4096];
-    for (size_t i = 0; i < sizeof anything; i++) anything[i] = (uint8_t)(i * 193 + 7);
-    assert_replaced(anything, sizeof anything, sizeof anything);
-    memset(anything, 0xFF, sizeof anything);
-    assert_replaced(anything, sizeof anything, sizeof anything);
-}
-
-static void a_half_built_region_whose_host_lives_is_not_replaced(void **state) {
-    (void)state;
-    const char *name = fresh_name();
-    struct region_by_hand half;
-    region_by_hand_make(&half, name, NULL, 0, 0);
-    region_by_hand_claim(&half, SIPC_CLAIM_HOST);
-    sipc_host *host;
-    assert_int_equal(try_host(name, &host), SIPC_EXISTS);
-    region_by_hand_free(&half);
-}
-
-static void a_guest_of_a_stale_region_is_not_its_host(void **state) {
-    (void)state;
-    const char *name = fresh_name();
-    struct region_by_hand stale;
-    region_by_hand_make_good(&stale, name, 2);
-    region_by_hand_claim(&stale, SIPC_CLAIM_FIRST_SLOT);
-    sipc_host *host;
-    assert_int_equal(try_host(name, &host), SIPC_OK);
-    sipc_host_close(host);
-    region_by_hand_free(&stale);
-}
-
-// A stale region with more slots than the new one has, and their semaphores.
-static void what_a_dead_host_left_of_its_semaphores_goes_with_its_region(void **state) {
-    (void)state;
-    const char *name = fresh_name();
-    struct sipc_exchange_header header = header_by_hand(4, 64, 64);
-    header.event_backend = SIPC_BACKEND_SEMAPHORE;
-    struct region_by_hand stale;
-    region_by_hand_make(&stale, name, &header, sizeof header, header.region_size);
-    for (unsigned slot = 0; slot < 4; slot++)
-        for (int side = 0; side < 2; side++) {
-            char semaphore[200];
-            snprintf(semaphore, sizeof semaphore, "/simpleipc.%s.%u.%c", name, slot, "cr"[side]);
-            sem_t *made = sem_open(semaphore, O_CREAT | O_EXCL, 0600, 0);
-            assert_true(made != SEM_FAILED);
-            sem_close(made);
-        }
-    sipc_host *host;
-    assert_int_equal(try_host(name, &host), SIPC_OK);
-    assert_works(name, host);
-    sipc_host_close(host);
-    region_by_hand_free(&stale);
-}
-
-static void a_name_that_leads_elsewhere_is_an_error(void **state) {
-    (void)state;
-    const char *name = fresh_name();
-    char path[200];
-    snprintf(path, sizeof path, "/dev/shm/simpleipc.%s", name);
-    assert_int_equal(symlink("/dev/null", path), 0);
-    sipc_host *host;
-    assert_int_equal(try_host(name, &host), SIPC_SYSTEM);
-    sipc_guest *guest;
-    const sipc_guest_options at_once = {.attach_timeout_ns = 1};
-    assert_int_equal(sipc_guest_attach(name, &at_once, &guest), SIPC_SYSTEM);
-    assert_int_equal(unlink(path), 0);
-}
-
-static void a_name_that_is_no_object_is_not_a_region(void **state) {
-    (void)state;
-    const char *name = fresh_name();
-    char path[200];
-    snprintf(path, sizeof path, "/dev/shm/simpleipc.%s", name);
-    assert_int_equal(mkfifo(path, 0600), 0);
-    sipc_host *host;
-    assert_int_equal(try_host(name, &host), SIPC_NOT_A_REGION);
-    sipc_guest *guest;
-    const sipc_guest_options at_once = {.attach_timeout_ns = 1};
-    assert_int_equal(sipc_guest_attach(name, &at_once, &guest), SIPC_NOT_A_REGION);
-    assert_int_equal(unlink(path), 0);
-}
-
-// ---- The mode ----------------------------------------------------------------------------------
-
-static mode_t mode_of(const char *pattern, const char *name) {
-    char path[200];
-    snprintf(path, sizeof path, pattern, name);
-    struct stat status;
-    assert_int_equal(stat(path, &status), 0);
-    return status.st_mode & 07777;
-}
-
-static void assert_mode(uint32_t asked, mode_t expected, mode_t mask) {
-    const char *name = fresh_name();
-    const sipc_host_options options = {.backend = chosen_backend, .mode = asked};
-    sipc_host *host;
-    assert_int_equal(sipc_host_create(name, 1, 64, &options, &host), SIPC_OK);
-    assert_int_equal(mode_of("/dev/shm/simpleipc.%s", name), expected);
-    if (chosen_backend == SIPC_BACKEND_SEMAPHORE) {
-        assert_int_equal(mode_of("/dev/shm/sem.simpleipc.%s.0.c", name), expected & ~mask);
-        assert_int_equal(mode_of("/dev/shm/sem.simpleipc.%s.0.r", name), expected & ~mask);
-    }
-    sipc_host_close(host);
-}
-
-// That of the region. From those of named semaphores the umask takes bits away.
-static void the_mode_is_what_was_asked_for_under_any_umask(void **state) {
-    (void)state;
-    const mode_t masks[] = {000, 022, 077, 0777};
-    const uint32_t modes[] = {0600, 0640, 0660, 0666, 0644, 0777, 0400};
-    mode_t before = umask(0);
-    for (size_t m = 0; m < sizeof masks / sizeof masks[0]; m++) {
-        umask(masks[m]);
-        assert_mode(0, 0600, masks[m]);
-        for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
-            assert_mode(modes[i], modes[i], masks[m]);
-    }
-    umask(before);
 }
 
 int main(int count, char **arguments) {
@@ -270,15 +64,6 @@ int main(int count, char **arguments) {
         PROMISE(the_name_is_free_after_a_shutdown_and_after_a_close),
         PROMISE(names_that_begin_alike_do_not_meet),
         PROMISE(of_50_threads_exactly_one_becomes_host),
-        PROMISE(of_50_threads_exactly_one_replaces_a_stale_region),
-        PROMISE(a_region_half_built_to_any_length_is_replaced),
-        PROMISE(an_object_with_anything_in_it_is_replaced_if_nobody_claims_it),
-        PROMISE(a_half_built_region_whose_host_lives_is_not_replaced),
-        PROMISE(a_guest_of_a_stale_region_is_not_its_host),
-        PROMISE(what_a_dead_host_left_of_its_semaphores_goes_with_its_region),
-        PROMISE(a_name_that_leads_elsewhere_is_an_error),
-        PROMISE(a_name_that_is_no_object_is_not_a_region),
-        PROMISE(the_mode_is_what_was_asked_for_under_any_umask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

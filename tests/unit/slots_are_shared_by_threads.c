@@ -2,13 +2,12 @@
 // Promise: a slot has one holder at a time; a thread gets any free slot, or the one that it asked
 // for, as soon as there is one, and sleeps only as long as there is none. The waits here have no
 // deadline: a thread that nobody wakes hangs the test.
-#include <limits.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "internal/os.h"
 #include "left_behind.h"
 #include "pair.h"
+#include "system.h"
 #include "threads.h"
 
 #define SLOTS 3u
@@ -403,20 +402,14 @@ static void who_gives_up_does_not_take_the_wake_of_one_who_waits_on(void **state
 
 // ---- Slots that nobody serves ------------------------------------------------------------------
 
-static long switches(void) {
-    struct rusage usage;
-    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
-    return usage.ru_nvcsw + usage.ru_nivcsw;
-}
-
-// How often threads of this process came and went in a tenth of a second. Those who sleep do not;
-// a busy machine may let them come to that late, and then only those who never do count on.
-static long switches_at_rest(void) {
-    long during = LONG_MAX;
+// How restless the threads of this process were in a tenth of a second. Those who sleep are not; a
+// busy machine may let them come to that late, and then only those who never do count on.
+static uint64_t unrest_at_rest(void) {
+    uint64_t during = UINT64_MAX;
     for (int tries = 0; tries < 50 && during >= 100; tries++) {
-        const long before = switches();
+        const uint64_t before = unrest_so_far();
         for (int i = 0; i < 5; i++) give_others_time();
-        during = switches() - before;
+        during = unrest_so_far() - before;
     }
     return during;
 }
@@ -435,7 +428,7 @@ static void who_waits_beside_a_slot_that_nobody_serves_sleeps(void **state) {
         thread_start(&wanting[i].thread, acquire_and_release, &wanting[i]);
     }
     for (int i = 0; i < 3; i++) give_others_time();
-    const long during = switches_at_rest();
+    const uint64_t during = unrest_at_rest();
     sipc_session_release(held);
     for (int i = 0; i < 3; i++) {
         thread_join(&wanting[i].thread);

@@ -16,6 +16,9 @@ sipc_backend backend_of_arguments(int count, char **arguments);
 // The one that was named.
 extern sipc_backend chosen_backend;
 
+// One that the system has beside its default, or the only one.
+sipc_backend other_backend(void);
+
 // Sleeps at once: every wait needs its wake.
 extern const sipc_wait_policy sleeper;
 

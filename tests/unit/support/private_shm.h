@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A /dev/shm of this process's own, in a mount namespace of its own: nobody else sees its names,
-// and nobody else's space runs out.
+// and nobody else's space runs out. Where the system has no /dev/shm this does nothing.
 #ifndef SIPC_TESTS_PRIVATE_SHM_H
 #define SIPC_TESTS_PRIVATE_SHM_H
 

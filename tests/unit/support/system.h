@@ -17,6 +17,13 @@ struct inventory {
 
 struct inventory take_inventory(const char *text);
 
+// What the system starts in a process with its first threads, and keeps for a while, is there from
+// here on.
+void let_system_threads_start(void);
+// Grows while threads of this process wake: by context switches, or, where nobody counts these, by
+// tenths of a millisecond that they run.
+uint64_t unrest_so_far(void);
+
 // Zeroed, at the beginning of a cache line.
 void *allocate_lines(size_t size);
 void free_lines(void *memory);

@@ -36,6 +36,9 @@ void gate_pass(struct gate *gate);
 bool gate_pass_within(struct gate *gate, unsigned milliseconds);
 void gate_free(struct gate *gate);
 
+// Whether the system unwinds a thread that ends inside of a call: leaves the scopes of C++ there.
+bool threads_are_unwound(void);
+
 // Long enough for others to fall asleep, as a rule: for tests that want a sleeper, but are right
 // whether it sleeps or not.
 void give_others_time(void);

@@ -6,14 +6,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../descriptor.h"
 #include "../left_behind.h"
+#include "../pair.h"
+#include "../threads.h"
 
 // Entries of a folder whose name contains the text.
 static unsigned entries(const char *folder, const char *text) {
@@ -30,6 +34,31 @@ struct inventory take_inventory(const char *text) {
     return (struct inventory){.handles = entries("/proc/self/fd", ""),
                               .threads = entries("/proc/self/task", ""),
                               .names = entries("/dev/shm", text)};
+}
+
+static void *do_nothing(void *context) {
+    return context;
+}
+
+// A sanitizer's.
+void let_system_threads_start(void) {
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, do_nothing, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+uint64_t unrest_so_far(void) {
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
+}
+
+sipc_backend other_backend(void) {
+    return SIPC_BACKEND_SEMAPHORE;
+}
+
+bool threads_are_unwound(void) {
+    return true;
 }
 
 void *allocate_lines(size_t size) {

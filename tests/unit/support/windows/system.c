@@ -11,6 +11,9 @@
 
 #include "../descriptor.h"
 #include "../left_behind.h"
+#include "../pair.h"
+#include "../private_shm.h"
+#include "../threads.h"
 
 static unsigned threads_of_this_process(void) {
     HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
@@ -29,6 +32,45 @@ struct inventory take_inventory(const char *text) {
     DWORD handles = 0;
     assert_true(GetProcessHandleCount(GetCurrentProcess(), &handles));
     return (struct inventory){.handles = handles, .threads = threads_of_this_process()};
+}
+
+static void CALLBACK never_called(void *context, BOOLEAN timed_out) {
+    (void)context;
+    (void)timed_out;
+}
+
+// Those of the pool that waits for handles end some seconds after the last wait, unless there is
+// one that lasts.
+void let_system_threads_start(void) {
+    HANDLE never = CreateEventA(NULL, TRUE, FALSE, NULL);
+    HANDLE registration;
+    assert_non_null(never);
+    assert_true(RegisterWaitForSingleObject(&registration, never, never_called, NULL, INFINITE,
+                                            WT_EXECUTEONLYONCE));
+}
+
+static uint64_t number_of(const FILETIME *time) {
+    return (uint64_t)time->dwHighDateTime << 32 | time->dwLowDateTime;
+}
+
+// The system counts 100 ns.
+uint64_t unrest_so_far(void) {
+    FILETIME began, ended, kernel, user;
+    assert_true(GetProcessTimes(GetCurrentProcess(), &began, &ended, &kernel, &user));
+    return (number_of(&kernel) + number_of(&user)) / 1000;
+}
+
+sipc_backend other_backend(void) {
+    return SIPC_BACKEND_WINDOWS_EVENT;
+}
+
+bool threads_are_unwound(void) {
+    return false;
+}
+
+// A name is of this session, and no other test has the sample's.
+void enter_private_shm(const char *size) {
+    (void)size;
 }
 
 void *allocate_lines(size_t size) {
