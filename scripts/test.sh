@@ -22,7 +22,7 @@ declare -A packages=(
     [model]="spin gcc libc6-dev"
     [docs]="doxygen ${compilers[*]}"
     [arm64]="gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user xz-utils ${compilers[*]}"
-    [windows]="wine wine64 mingw-w64 ${compilers[*]}"
+    [windows]="wine wine64 mingw-w64 xz-utils ${compilers[*]}"
 )
 
 # ---- C and C++ ----------------------------------------------------------------------------------
@@ -208,6 +208,7 @@ test_lint() {
 test_windows() {
     use_wine
     if check "wine's folder" make_wine; then
+        test_windows_c
         test_windows_go
     fi
     check "the end of wine's server" end_wine
