@@ -45,6 +45,7 @@ type Stream struct {
 	changed *sync.Cond
 	failed  *CallError
 	closed  bool
+	over    bool // the pipeline has ended
 
 	data      int                 // pieces of the request in flight
 	next      uint64              // the next one's number
@@ -91,6 +92,7 @@ func (c *Client) Stream(ctx context.Context, messageID uint32, options StreamOpt
 		return nil, failed
 	}
 	go s.reap()
+	go s.awaitEnd()
 	s.mutex.Lock()
 	s.pump()
 	s.mutex.Unlock()
@@ -372,7 +374,7 @@ func (s *Stream) reap() {
 	told := make([]Completion, s.totalDepth)
 	for {
 		s.mutex.Lock()
-		for s.data+s.nexts == 0 && !s.closed {
+		for s.data+s.nexts == 0 && !s.closed && !(s.over && s.failed == nil) {
 			s.changed.Wait()
 		}
 		closed := s.closed
@@ -386,10 +388,35 @@ func (s *Stream) reap() {
 			s.complete(&told[i])
 		}
 		if err != nil {
-			s.fail(asCallError(err))
+			s.fail(s.whyOver(err))
 			s.data, s.nexts = 0, 0
 		}
 		s.pump()
+		s.changed.Broadcast()
+		s.mutex.Unlock()
+	}
+}
+
+// whyOver is the failure of a stream whose pipeline is over: a handler knows of it.
+func (s *Stream) whyOver(err error) *CallError {
+	if s.pipeline.reasonToEnd() == endStopped {
+		return s.pool.stopped(MaybeExecuted)
+	}
+	return asCallError(err)
+}
+
+// awaitEnd tells who reads of the end of the context and of the pipeline while nothing is in flight that would end with them.
+func (s *Stream) awaitEnd() {
+	select {
+	case <-s.reaped:
+	case <-s.context.Done():
+		failed := s.pool.gaveUp(&limit{ctx: s.context}, endContext, MaybeExecuted, nil)
+		s.mutex.Lock()
+		s.fail(failed)
+		s.mutex.Unlock()
+	case <-s.pipeline.over:
+		s.mutex.Lock()
+		s.over = true
 		s.changed.Broadcast()
 		s.mutex.Unlock()
 	}

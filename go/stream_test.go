@@ -269,6 +269,34 @@ func TestAStreamOfWhichNothingIsHeardEnds(t *testing.T) {
 	}
 }
 
+// With one slot nothing is in flight before the request is whole.
+func TestWhoReadsAStreamHearsOfItsEnd(t *testing.T) {
+	bounded(t)
+	for _, what := range []struct {
+		end  func(c *Client, cancel func())
+		want error
+	}{
+		{func(c *Client, cancel func()) { cancel() }, ErrTimeoutMaybeExecuted},
+		{func(c *Client, cancel func()) { c.Close() }, ErrClosedMaybeExecuted},
+	} {
+		c := liar(t, nil)
+		ctx, cancel := context.WithCancel(context.Background())
+		s, err := c.Stream(ctx, 200, StreamOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error)
+		go func() {
+			_, err := s.Read(make([]byte, 1))
+			read <- err
+		}()
+		what.end(c, cancel)
+		expectCallError(t, <-read, what.want, MaybeExecuted)
+		expectCallError(t, s.Close(), what.want, MaybeExecuted)
+		cancel()
+	}
+}
+
 // liar serves streams by hand: the answer to each STREAM_NEXT is what the test says.
 func liar(t *testing.T, next func(count int) []byte) *Client {
 	h, peers := newCalledHost(t, 1, streamCapacity)
