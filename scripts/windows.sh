@@ -25,47 +25,16 @@ end_wine() {
 
 # ---- C and C++ ----------------------------------------------------------------------------------
 
-# The machine's own package sources, asked for source packages, with lists of their own in the folder $apt.
-apt_for_sources() {
-    local file
-    mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial}
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-        [ ! -f "$file" ] || sed 's/^[[:space:]]*deb[[:space:]]/deb-src /' "$file" >"$apt/parts/$(basename "$file" .list).list"
-    done
-    for file in /etc/apt/sources.list.d/*.sources; do
-        [ ! -f "$file" ] || sed 's/^Types:.*/Types: deb-src/' "$file" >"$apt/parts/$(basename "$file")"
-    done
-    apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt/parts" \
-        -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root "$@"
-}
-
-# From the sources of Debian's package, without its changes, which are for Debian's build; once.
-make_cmocka() {
-    local apt=$PWD/$windows/apt to=$PWD/$windows/cmocka
-    [ ! -f "$to/done" ] || return 0
-    rm -rf "$to"
-    mkdir -p "$to/source"
-    apt_for_sources update
-    (cd "$to" && apt_for_sources source --download-only cmocka)
-    tar -xf "$to"/cmocka_*.orig.tar.xz -C "$to/source" --strip-components=1
-    cmake -S "$to/source" -B "$to/build" -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/toolchains/mingw-w64.cmake" \
-        -DCMAKE_INSTALL_PREFIX="$to/installed" -DCMAKE_BUILD_TYPE=Release \
-        -DBUILD_SHARED_LIBS=OFF -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF -DUNIT_TESTING=OFF
-    cmake --build "$to/build" -j "$(nproc)"
-    cmake --install "$to/build"
-    # The static one has a name of its own, which the package's file does not know.
-    sed -i 's/-lcmocka$/-lcmocka-static/' "$to/installed/lib/pkgconfig/cmocka.pc"
-    touch "$to/done"
-}
-
 build_for_windows() {
-    PKG_CONFIG_LIBDIR=$PWD/$windows/cmocka/installed/lib/pkgconfig configure_and_build "$windows/build" \
+    PKG_CONFIG_LIBDIR=$(cmocka_packages windows) configure_and_build "$windows/build" \
         x86_64-w64-mingw32-gcc-posix x86_64-w64-mingw32-g++-posix \
         -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/toolchains/mingw-w64.cmake"
 }
 
 test_windows_c() {
-    check "cmocka for Windows" make_cmocka && check "build with mingw-w64 into $windows/build" build_for_windows &&
+    check "cmocka for Windows" cmocka_for windows -DBUILD_SHARED_LIBS=OFF \
+        -DCMAKE_TOOLCHAIN_FILE="$PWD/cmake/toolchains/mingw-w64.cmake" || return
+    check "build with mingw-w64 into $windows/build" build_for_windows &&
         check_ctest "unit tests, wine" run_unit_tests "$windows/build"
 }
 
